@@ -1,0 +1,30 @@
+"""How the classes of this package declare and check their numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike
+
+
+def as_float(value: ArrayLike) -> Array:
+    """A floating-point (or complex) JAX array: Python numbers take the default precision, arrays keep theirs."""
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.inexact):
+        return value
+    kind = complex if np.iscomplexobj(value) else float
+    return jnp.asarray(value, dtype=jnp.result_type(kind))
+
+
+def param(doc: str, unit: str = "", **options: Any) -> Any:
+    """A traced, differentiable field: a Python number in it becomes an array, so that it is never static."""
+    return eqx.field(converter=as_float, metadata={"doc": doc, "unit": unit}, **options)
+
+
+def require(ok: Any, message: str) -> None:
+    """Raise ValueError with `message` if `ok` is known here to be false; traced values pass."""
+    if not isinstance(ok, jax.core.Tracer) and not np.all(ok):
+        raise ValueError(message)
