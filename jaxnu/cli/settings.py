@@ -1,0 +1,165 @@
+"""All settings of a run: one tree of dataclasses per command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from jaxnu.cli.evolutions import EVOLUTIONS, check_evolution
+from jaxnu.cli.fields import choice, count, flag, interval, names, number, text
+from jaxnu.icecube.datasets import datasets
+from jaxnu.icecube.likelihood import _CONVENTIONS
+from jaxnu.mesh import Resolution
+from jaxnu.neutrinos import _ORDERINGS, _PRESETS
+from jaxnu.sources import _COMPOSITIONS
+
+_MESH = Resolution()
+_AMPLITUDE = "flux per flavour at 100 TeV in 1e-18 GeV^-1 cm^-2 s^-1 sr^-1"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is fitted."""
+
+    sets: tuple[str, ...] = names(("icecube-cascades-6yr", "icecube-tracks-9.5yr"), "data sets", datasets())
+    convention: str = choice("split-normal", "form of the likelihood", _CONVENTIONS)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is held fixed."""
+
+    ordering: str = choice("normal", "mass ordering", _ORDERINGS)
+    mixing: str = choice("nufit-6.0", "published mixing and mass splittings", _PRESETS)
+    evolution: str = text("star-formation", f"evolution of the sources: {', '.join(EVOLUTIONS)}", check_evolution)
+    flavour: str = choice("equal", "flavours at the source", _COMPOSITIONS)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Ranges of the parameters: log-uniform for the first three, uniform for the others."""
+
+    mass: tuple[float, float] = interval((1.0, 20.0), "m_Z' in MeV", above=0)
+    coupling: tuple[float, float] = interval((1e-5, 1e-1), "g'", above=0)
+    lightest: tuple[float, float] = interval((1e-4, 0.1), "lightest neutrino mass in eV", above=0)
+    amplitude: tuple[float, float] = interval((0.1, 4.0), _AMPLITUDE, above=0)
+    index: tuple[float, float] = interval((1.8, 3.5), "spectral index")
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """How finely the transport is solved."""
+
+    nodes: int = count(_MESH.nodes, "energy nodes", least=40)
+    shells: int = count(_MESH.shells, "redshift shells", least=4)
+    lowest: float = number(_MESH.lowest, "lowest energy of the mesh in GeV", above=0)
+    highest: float = number(_MESH.highest, "highest energy of the mesh in GeV", above=0)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the posterior is sampled."""
+
+    chains: int = count(4, "chains", least=2)
+    warmup: int = count(200, "steps of warm-up per chain", least=10)
+    draws: int = count(500, "draws per chain", least=10)
+    block: int = count(25, "steps between two saves")
+    sweep: int = count(1024, "points of the sweep in which chains start")
+    bands: int = count(200, "draws of which the bands in spectrum.png are made", least=20)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the best fit is searched for."""
+
+    sweep: int = count(512, "points of the sweep in which searches start")
+    starts: int = count(8, "searches")
+    steps: int = count(60, "steps of each search at most")
+
+
+@dataclass(frozen=True)
+class Point:
+    """The point whose spectrum is computed."""
+
+    mass: float = number(6.5, "m_Z' in MeV", above=0)
+    coupling: float = number(5e-4, "g'", least=0)
+    lightest: float | None = number(0.02, "lightest neutrino mass in eV", least=0)
+    sum_masses: float | None = number(None, "sum of the neutrino masses in eV, instead of the lightest", above=0)
+    amplitude: float = number(1.5, _AMPLITUDE, above=0)
+    index: float = number(2.5, "spectral index")
+
+
+@dataclass(frozen=True)
+class Energies:
+    """Where the spectrum is tabulated."""
+
+    low: float = number(1e4, "first energy in GeV", above=0)
+    high: float = number(1e7, "last energy in GeV", above=0)
+    points: int = count(300, "number of energies, evenly spaced in ln E", least=2)
+
+
+def _seed() -> int:
+    return count(0, "seed of all random numbers", least=0)
+
+
+def _quick() -> bool:
+    return flag(False, "small settings: a demonstration")
+
+
+@dataclass(frozen=True)
+class PosteriorSettings:
+    """`jaxnu posterior`."""
+
+    command: ClassVar[str] = "posterior"
+    small: ClassVar[dict] = {
+        "mesh": {"nodes": 120, "shells": 20},
+        "sampling": {"chains": 2, "warmup": 60, "draws": 60, "sweep": 256, "bands": 40},
+        "search": {"sweep": 256, "starts": 4, "steps": 20},
+    }
+
+    seed: int = _seed()
+    quick: bool = _quick()
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    prior: Prior = field(default_factory=Prior)
+    mesh: Mesh = field(default_factory=Mesh)
+    sampling: Sampling = field(default_factory=Sampling)
+    search: Search = field(default_factory=Search)
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """`jaxnu fit`."""
+
+    command: ClassVar[str] = "fit"
+    small: ClassVar[dict] = {
+        "mesh": {"nodes": 120, "shells": 20},
+        "search": {"sweep": 256, "starts": 4, "steps": 20},
+    }
+
+    seed: int = _seed()
+    quick: bool = _quick()
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    prior: Prior = field(default_factory=Prior)
+    mesh: Mesh = field(default_factory=Mesh)
+    search: Search = field(default_factory=Search)
+
+
+@dataclass(frozen=True)
+class SpectrumSettings:
+    """`jaxnu spectrum`, in which nothing is random."""
+
+    command: ClassVar[str] = "spectrum"
+    small: ClassVar[dict] = {"mesh": {"nodes": 120, "shells": 20}, "energies": {"points": 100}}
+
+    seed: int = _seed()
+    quick: bool = _quick()
+    point: Point = field(default_factory=Point)
+    model: Model = field(default_factory=Model)
+    energies: Energies = field(default_factory=Energies)
+    mesh: Mesh = field(default_factory=Mesh)
+
+
+Settings = PosteriorSettings | FitSettings | SpectrumSettings
+KINDS: dict[str, type[Settings]] = {kind.command: kind for kind in (PosteriorSettings, FitSettings, SpectrumSettings)}

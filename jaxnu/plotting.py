@@ -1,0 +1,166 @@
+"""Pictures. Functions draw into the Axes that they are given and return it; `spectrum_figure` and `corner_figure` make figures.
+
+Fluxes are drawn as E²φ in GeV cm⁻² s⁻¹ sr⁻¹ against E in GeV, both logarithmic. Colours are Okabe and Ito's, which the
+colour-blind can tell apart; lines differ in dashes as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxnu.earth import binned_spectrum, flux_at_spectrum
+from jaxnu.icecube.likelihood import FluxPoints
+from jaxnu.mesh import Resolution
+from jaxnu.propagation import propagate
+from jaxnu.universe import Universe
+
+BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"
+_BANDS = ((2.5, 97.5, 0.22, "95 %"), (16.0, 84.0, 0.45, "68 %"))
+
+# Sites of the default prior: label, and whether the logarithm is drawn.
+_LABELS = {
+    "mass": (r"\log_{10}\, m_{Z'}\,/\,\mathrm{MeV}", True),
+    "coupling": (r"\log_{10}\, g'", True),
+    "lightest": (r"\log_{10}\, m_\mathrm{lightest}\,/\,\mathrm{eV}", True),
+    "amplitude": (r"A\,/\,10^{-18}\,[\ldots]", False),
+    "index": (r"\gamma", False),
+}
+
+
+def plot_flux(
+    axes: Axes, energy: Float[np.ndarray, "energy"], flux: Float[np.ndarray, "energy"], **style: Any
+) -> Axes:
+    """E²φ as a line, for `flux` φ in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ at `energy` in GeV; `style` goes to `Axes.plot`."""
+    energy = np.asarray(energy)
+    axes.plot(energy, energy**2 * np.asarray(flux), **style)
+    return _energy_axes(axes)
+
+
+def plot_bands(
+    axes: Axes,
+    energy: Float[np.ndarray, "energy"],
+    flux: Float[np.ndarray, "draw energy"],
+    *,
+    color: str = BLUE,
+    label: str = "posterior",
+) -> Axes:
+    """The central 68 and 95 % of the draws of E²φ at each energy, for φ in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ and energies in GeV."""
+    energy = np.asarray(energy)
+    height = energy[None, :] ** 2 * np.asarray(flux)
+    for low, high, alpha, level in _BANDS:
+        lower, upper = np.percentile(height, [low, high], axis=0)
+        axes.fill_between(energy, lower, upper, color=color, alpha=alpha, linewidth=0, label=f"{label}, {level}")
+    return _energy_axes(axes)
+
+
+def plot_points(axes: Axes, term: FluxPoints, *, color: str = BLACK) -> Axes:
+    """Flux points with their bins and errors; a limit is a bar with an arrow downwards."""
+    low, high, value, minus, plus = (np.asarray(x) for x in (term.low, term.high, term.value, term.minus, term.plus))
+    limit, centre = np.asarray(term.is_limit), np.sqrt(low * high)
+    height = np.where(limit, plus, value)
+    style: dict[str, Any] = {"color": color, "linestyle": "none", "elinewidth": 1.2, "zorder": 5}
+    for chosen, errors, marks in (
+        (~limit, np.stack([minus, plus]), {"marker": "o", "markersize": 4, "label": "data"}),
+        (limit, np.stack([0.45 * plus, 0 * plus]), {"uplims": True, "capsize": 3, "label": _limit_label(term)}),
+    ):
+        if chosen.any():
+            width = np.stack([centre - low, high - centre])[:, chosen]
+            axes.errorbar(centre[chosen], height[chosen], errors[:, chosen], width, **style, **marks)
+    return _energy_axes(axes)
+
+
+def plot_pulls(axes: Axes, term: FluxPoints, prediction: Float[np.ndarray, "bin"], **style: Any) -> Axes:
+    """(value − prediction)/σ of the points, with the error on the side of the prediction; limits are left out.
+
+    `prediction` is ∫φ dE of each bin in cm⁻² s⁻¹ sr⁻¹, as `term.predict` returns it; `style` goes to `Axes.plot`.
+    """
+    value, minus, plus = (np.asarray(x) for x in (term.value, term.minus, term.plus))
+    point = ~np.asarray(term.is_limit)
+    deviation = (value - np.asarray(prediction) / np.asarray(term.segment))[point]
+    pull = deviation / np.where(deviation > 0, minus[point], plus[point])
+    axes.plot(np.sqrt(np.asarray(term.low) * np.asarray(term.high))[point], pull, **{"linestyle": "none", **style})
+    axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    axes.set_xscale("log")
+    axes.set_xlabel(r"$E$ [GeV]")
+    return axes
+
+
+def spectrum_figure(
+    terms: Sequence[FluxPoints],
+    lines: Mapping[str, Universe],
+    draws: Universe | None = None,
+    resolution: Resolution = Resolution(),
+) -> Figure:
+    """A column for each data set: its points, the `lines` and, from `draws`, 68 and 95 % bands; below, the pulls of the lines.
+
+    Each column shows the flavours as its data set sees them. `draws` is a universe whose changing leaves have a leading axis.
+    """
+    low, high = min(float(term.low[0]) for term in terms), max(float(term.high[-1]) for term in terms)
+    energy = np.geomspace(low, high, 400)
+    batch = [jax.tree.map(lambda leaf: leaf[None], universe) for universe in lines.values()]
+    batch += [] if draws is None else [draws]
+    universes = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *batch)
+    flux, binned = _predict(universes, tuple(terms), jnp.asarray(energy), resolution)
+
+    figure = Figure(figsize=(0.6 + 4.4 * len(terms), 5.4), layout="constrained")
+    grid = figure.subplots(2, len(terms), sharex="col", sharey="row", squeeze=False, height_ratios=[3.2, 1])
+    styles = ({"color": ORANGE}, {"color": BLACK, "linestyle": "--"})
+    for column, term in enumerate(terms):
+        upper, lower = grid[:, column]
+        seen = np.tensordot(np.asarray(flux), np.asarray(term.weights), axes=([1], [0]))
+        if draws is not None:
+            plot_bands(upper, energy, seen[len(lines) :])
+        for row, (label, style) in enumerate(zip(lines, styles, strict=False)):
+            plot_flux(upper, energy, seen[row], label=label, linewidth=1.4, **style)
+            filled = {"markerfacecolor": style["color"] if row == 0 else "white"}
+            plot_pulls(lower, term, binned[column][row], marker="os"[row], color=style["color"], markersize=5, **filled)
+        plot_points(upper, term)
+        upper.set_title(f"{term.name}: {_seen(term)}", fontsize=10)
+        upper.set_xlabel("")
+        upper.set_xlim(float(term.low[0]) / 1.15, float(term.high[-1]) * 1.15)
+    _limit_heights(grid[0, 0], terms)
+    grid[0, 0].set_ylabel(_HEIGHT)
+    grid[1, 0].set_ylabel("pull [σ]")
+    bound = max(3.2, *(abs(end) * 1.1 for end in grid[1, 0].get_ylim()))
+    grid[1, 0].set_ylim(-bound, bound)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    grid[0, -1].legend(handles, labels, fontsize=8.5, loc="upper right")
+    return figure
+
+
+def corner_figure(draws: Mapping[str, Float[np.ndarray, "..."]], units: Mapping[str, str]) -> Figure:
+    """Marginal distributions of all pairs of parameters with 68 and 95 % regions, and medians with 68 % intervals above.
+
+    `draws` by name, in any shape; the default prior's log-uniform parameters are drawn as log₁₀.
+    """
+    import corner
+
+    names = [name for name in _LABELS if name in draws] + [name for name in draws if name not in _LABELS]
+    columns, labels = [], []
+    for name in names:
+        unit = f" [{units[name]}]" if units.get(name) else ""
+        label, logarithmic = _LABELS.get(name, (name, False))
+        values = np.ravel(draws[name])
+        columns.append(np.log10(values) if logarithmic else values)
+        labels.append(f"${label}$" if name in _LABELS else f"{name}{unit}")
+    return corner.corner(
+        np.stack(columns, axis=1),
+        labels=labels,
+        color=BLUE,
+        levels=(0.68, 0.95),
+        smooth=1.0,
+        plot_datapoints=False,
+        fill_contours=True,
+        show_titles=True,
+        quantiles=[0.16, 0.5, 0.84],
+        title_kwargs={"fontsize": 10},
+        label_kwargs={"fontsize": 11},
+    )
