@@ -40,7 +40,7 @@ class StarFormation(Evolution):
 
 
 class SmoothStarFormation(Evolution):
-    """Star formation rate with smooth breaks (0804.4008 eq. 5).
+    """Star formation rate with smooth breaks (0804.4008).
 
     W = [(1+z)^−34 + ((1+z)/5161)^3 + ((1+z)/9.06)^35]^(−1/10).
     """
@@ -102,7 +102,7 @@ _BL_LAC_FITS = {
 
 
 class BLLac(Evolution):
-    """BL Lac objects: fit to the luminosity-dependent evolution of 1310.0006 (table 3), relative to its value at z = 0.
+    """BL Lac objects: fit to the luminosity-dependent evolution of 1310.0006, relative to its value at z = 0.
 
     `weight` "luminosity": W = 0.9917(1+z)^−4.444 + 3.0346/(x^−5.599 + x^7.614), x = (1+z)/2.36; "number":
     W = 1.0007(1+z)^−6.711 + 0.017/(x^−0.303 + x^7.726), x = (1+z)/2.2058. Good to 5 % for z < 6.
@@ -125,7 +125,7 @@ class BLLac(Evolution):
 class TabulatedEvolution(Evolution):
     """W through given points, straight in ln W against ln(1+z), up to the last z and continued as power laws beyond.
 
-    Raises ValueError unless both are 1-d, equally long (at least 2), z is not negative and increases, and W is positive.
+    Raises ValueError unless both are 1-d, equally long (at least 2), z ≥ 0 increases, and W is positive.
     """
 
     z: Float[Array, "point"] = param("redshifts")

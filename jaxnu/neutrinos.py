@@ -70,11 +70,10 @@ class Neutrinos(eqx.Module):
     """Three neutrinos: the lightest mass in eV, the ordering ("normal" or "inverted") and the mixing.
 
     `mixing` is a `Mixing` or the name of a published set, each with a normal and an inverted version:
-    "nufit-5.0" (July 2020, 2007.14792 table 3), "nufit-5.2" (November 2022, www.nu-fit.org, same reference) and
+    "nufit-5.0" (July 2020, 2007.14792), "nufit-5.2" (November 2022, www.nu-fit.org, same reference) and
     "nufit-6.0" (September 2024, 2410.05380 table 1, variant IC24), all three *with* Super-Kamiokande atmospheric data;
-    "kamada-yu-2015", the normal-ordering angles of 1504.00711 (below eq. 23), the rest from the same fit (1312.2878
-    table 1); "araki-2014", angles that reproduce the table of |q_ij| of 1409.4180 (eq. 4), with splittings of
-    1405.7540 (table 1).
+    "kamada-yu-2015", the normal-ordering angles of 1504.00711 (below eq. 23), the rest from the same fit (1312.2878);
+    "araki-2014", angles that reproduce the |q_ij| of 1409.4180 (eq. 4), with the splittings of 1405.7540 (table 1).
     Raises ValueError for an unknown ordering or set, a negative or non-finite mass, and a Δm²3ℓ of the wrong sign.
     """
 
@@ -136,7 +135,7 @@ def flavour_content(neutrinos: Neutrinos) -> Float[Array, "flavour=3 mass=3"]:
 
 
 def charge_couplings(neutrinos: Neutrinos, charges: Inexact[Array, "..."]) -> Float[Array, "mass=3 target=3"]:
-    """|q_ij|² with q = U† Q U (1409.4180 eq. 2), for charges Q in (e, μ, τ): 3 diagonal entries or a Hermitian 3×3 matrix.
+    """|q_ij|² with q = U† Q U (1409.4180 eq. 2); charges Q in (e, μ, τ): 3 diagonal entries or a Hermitian 3×3 matrix.
 
     For L_μ−L_τ, Σ_j |q_ij|² = 1 − |U_ei|² and Σ_ij |q_ij|² = 2, whatever the mixing.
     Raises ValueError for charges of another shape.

@@ -12,32 +12,40 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import ArrayLike, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxnu.earth import binned_spectrum, flux_at_spectrum
+from jaxnu.constants import FLUX_UNIT
+from jaxnu.earth import binned_spectrum
 from jaxnu.icecube.likelihood import FluxPoints
 from jaxnu.mesh import Resolution
+from jaxnu.neutrinos import flavour_content
 from jaxnu.propagation import propagate
 from jaxnu.universe import Universe
 
-BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"
+BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
+_FLAVOURS = (r"$\nu_e$", r"$\nu_\mu$", r"$\nu_\tau$")
 _BANDS = ((2.5, 97.5, 0.22, "95 %"), (16.0, 84.0, 0.45, "68 %"))
 
-# Sites of the default prior: label, and whether the logarithm is drawn.
+_LINES = ({"color": ORANGE}, {"color": BLACK, "linestyle": "--"})
+_MARKS = (
+    {"marker": "o", "markersize": 5, "color": ORANGE, "zorder": 3},
+    {"marker": "s", "markersize": 7, "color": BLACK, "markerfacecolor": "white", "zorder": 2},
+)
+_HEIGHT = r"$E^2\phi$  [GeV cm$^{-2}$ s$^{-1}$ sr$^{-1}$]"
+
+# Sites of the default prior: axis label, symbol, and whether its logarithm is drawn.
 _LABELS = {
-    "mass": (r"\log_{10}\, m_{Z'}\,/\,\mathrm{MeV}", True),
-    "coupling": (r"\log_{10}\, g'", True),
-    "lightest": (r"\log_{10}\, m_\mathrm{lightest}\,/\,\mathrm{eV}", True),
-    "amplitude": (r"A\,/\,10^{-18}\,[\ldots]", False),
-    "index": (r"\gamma", False),
+    "mass": (r"$\log_{10}\,m_{Z'}$ / MeV", r"$\log_{10}\,m_{Z'}$", True),
+    "coupling": (r"$\log_{10}\,g'$", r"$\log_{10}\,g'$", True),
+    "lightest": ("$\\log_{10}$ lightest\nmass / eV", r"$\log_{10}\,m_\mathrm{lightest}$", True),
+    "amplitude": ("$A$ / ($10^{-18}$ GeV$^{-1}$\ncm$^{-2}$ s$^{-1}$ sr$^{-1}$)", "$A$", False),
+    "index": (r"$\gamma$", r"$\gamma$", False),
 }
 
 
-def plot_flux(
-    axes: Axes, energy: Float[np.ndarray, "energy"], flux: Float[np.ndarray, "energy"], **style: Any
-) -> Axes:
+def plot_flux(axes: Axes, energy: Float[ArrayLike, "energy"], flux: Float[ArrayLike, "energy"], **style: Any) -> Axes:
     """E²φ as a line, for `flux` φ in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ at `energy` in GeV; `style` goes to `Axes.plot`."""
     energy = np.asarray(energy)
     axes.plot(energy, energy**2 * np.asarray(flux), **style)
@@ -46,8 +54,8 @@ def plot_flux(
 
 def plot_bands(
     axes: Axes,
-    energy: Float[np.ndarray, "energy"],
-    flux: Float[np.ndarray, "draw energy"],
+    energy: Float[ArrayLike, "energy"],
+    flux: Float[ArrayLike, "draw energy"],
     *,
     color: str = BLUE,
     label: str = "posterior",
@@ -77,7 +85,7 @@ def plot_points(axes: Axes, term: FluxPoints, *, color: str = BLACK) -> Axes:
     return _energy_axes(axes)
 
 
-def plot_pulls(axes: Axes, term: FluxPoints, prediction: Float[np.ndarray, "bin"], **style: Any) -> Axes:
+def plot_pulls(axes: Axes, term: FluxPoints, prediction: Float[ArrayLike, "bin"], **style: Any) -> Axes:
     """(value − prediction)/σ of the points, with the error on the side of the prediction; limits are left out.
 
     `prediction` is ∫φ dE of each bin in cm⁻² s⁻¹ sr⁻¹, as `term.predict` returns it; `style` goes to `Axes.plot`.
@@ -99,7 +107,7 @@ def spectrum_figure(
     draws: Universe | None = None,
     resolution: Resolution = Resolution(),
 ) -> Figure:
-    """A column for each data set: its points, the `lines` and, from `draws`, 68 and 95 % bands; below, the pulls of the lines.
+    """A column for each data set: its points, one or two `lines` and, from `draws`, 68 and 95 % bands; below, the pulls of the lines.
 
     Each column shows the flavours as its data set sees them. `draws` is a universe whose changing leaves have a leading axis.
     """
@@ -108,25 +116,25 @@ def spectrum_figure(
     batch = [jax.tree.map(lambda leaf: leaf[None], universe) for universe in lines.values()]
     batch += [] if draws is None else [draws]
     universes = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *batch)
-    flux, binned = _predict(universes, tuple(terms), jnp.asarray(energy), resolution)
+    flux, binned = _predict(universes, tuple(terms), energy, resolution)
 
     figure = Figure(figsize=(0.6 + 4.4 * len(terms), 5.4), layout="constrained")
     grid = figure.subplots(2, len(terms), sharex="col", sharey="row", squeeze=False, height_ratios=[3.2, 1])
-    styles = ({"color": ORANGE}, {"color": BLACK, "linestyle": "--"})
     for column, term in enumerate(terms):
         upper, lower = grid[:, column]
         seen = np.tensordot(np.asarray(flux), np.asarray(term.weights), axes=([1], [0]))
         if draws is not None:
             plot_bands(upper, energy, seen[len(lines) :])
-        for row, (label, style) in enumerate(zip(lines, styles, strict=False)):
+        for row, (label, style, marks) in enumerate(zip(lines, _LINES, _MARKS, strict=False)):
             plot_flux(upper, energy, seen[row], label=label, linewidth=1.4, **style)
-            filled = {"markerfacecolor": style["color"] if row == 0 else "white"}
-            plot_pulls(lower, term, binned[column][row], marker="os"[row], color=style["color"], markersize=5, **filled)
+            plot_pulls(lower, term, binned[column][row], **marks)
         plot_points(upper, term)
         upper.set_title(f"{term.name}: {_seen(term)}", fontsize=10)
-        upper.set_xlabel("")
+        upper.set(xlabel="", ylabel="")
         upper.set_xlim(float(term.low[0]) / 1.15, float(term.high[-1]) * 1.15)
-    _limit_heights(grid[0, 0], terms)
+    tops = np.concatenate([np.asarray(term.value + term.plus) for term in terms])
+    bottoms = np.concatenate([np.asarray(jnp.where(term.is_limit, term.plus, term.value)) for term in terms])
+    grid[0, 0].set_ylim(bottoms.min() / 3, tops.max() * 3)
     grid[0, 0].set_ylabel(_HEIGHT)
     grid[1, 0].set_ylabel("pull [σ]")
     bound = max(3.2, *(abs(end) * 1.1 for end in grid[1, 0].get_ylim()))
@@ -136,7 +144,72 @@ def spectrum_figure(
     return figure
 
 
-def corner_figure(draws: Mapping[str, Float[np.ndarray, "..."]], units: Mapping[str, str]) -> Figure:
+def _predict(universes: Universe, terms: tuple[FluxPoints, ...], energy: np.ndarray, resolution: Resolution):
+    """For each of the stacked universes: φ (flavour, energy) at `energy`, and ∫φ dE of each term's bins."""
+
+    @jax.jit
+    @jax.vmap
+    def predict(universe):
+        spectrum = propagate(universe, resolution)
+        at = jnp.asarray(np.log(energy), dtype=spectrum.log_energy.dtype)
+        ratio = jax.vmap(lambda values: jnp.interp(at, spectrum.log_energy, values))(spectrum.ratio)
+        free = FLUX_UNIT * jnp.exp(jnp.interp(at, spectrum.log_energy, spectrum.log_free))
+        binned = tuple(term.combine(binned_spectrum(spectrum, universe, term.edges)) for term in terms)
+        return free[None, :] * (flavour_content(universe.neutrinos) @ ratio), binned
+
+    return predict(universes)
+
+
+def _energy_axes(axes: Axes) -> Axes:
+    axes.set_xscale("log")
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_xlabel(r"$E$ [GeV]")
+    axes.set_ylabel(_HEIGHT)
+    return axes
+
+
+def _limit_label(term: FluxPoints) -> str:
+    levels = sorted({round(100 * float(level)) for level in term.level[term.is_limit]})
+    return f"{' and '.join(f'{level} %' for level in levels)} upper limit"
+
+
+def _seen(term: FluxPoints) -> str:
+    """What the sample sees, in words: the mean or the sum of some flavours."""
+    weights = np.asarray(term.weights)
+    flavours = [symbol for symbol, weight in zip(_FLAVOURS, weights, strict=True) if weight]
+    if len(flavours) == 1:
+        return flavours[0]
+    return f"{'sum' if weights.sum() > 1.5 else 'mean'} of {', '.join(flavours[:-1])} and {flavours[-1]}"
+
+
+def interaction_figure(
+    energy: Float[ArrayLike, "energy"],
+    flux: Float[ArrayLike, "flavour=3 energy"],
+    free: Float[ArrayLike, "flavour=3 energy"],
+) -> Figure:
+    """The flux of each flavour with interactions and without (`free`), and below the ratio; `energy` in GeV, fluxes in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹."""
+    figure = Figure(figsize=(6.0, 5.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
+    free_together = bool(np.allclose(free, free[:1], rtol=1e-6))
+    for symbol, color, dashes, here, without in zip(
+        _FLAVOURS, (BLUE, ORANGE, GREEN), ("-", "--", "-."), flux, free, strict=True
+    ):
+        plot_flux(upper, energy, here, color=color, linestyle=dashes, linewidth=1.5, label=symbol)
+        lower.plot(energy, here / without, color=color, linestyle=dashes, linewidth=1.5)
+        if not free_together:
+            plot_flux(
+                upper, energy, without, color=color, linestyle=":", linewidth=1, label=f"{symbol}, no interactions"
+            )
+    if free_together:
+        plot_flux(upper, energy, free[0], color=BLACK, linestyle=":", linewidth=1.2, label="each, no interactions")
+    lower.axhline(1, color="0.6", linewidth=0.8, zorder=0)
+    lower.set(xlabel=r"$E$ [GeV]", ylabel="with / without", ylim=(0, None), xlim=(energy[0], energy[-1]))
+    upper.set_xlabel("")
+    upper.legend(fontsize=9)
+    return figure
+
+
+def corner_figure(draws: Mapping[str, Float[ArrayLike, "..."]], units: Mapping[str, str]) -> Figure:
     """Marginal distributions of all pairs of parameters with 68 and 95 % regions, and medians with 68 % intervals above.
 
     `draws` by name, in any shape; the default prior's log-uniform parameters are drawn as log₁₀.
@@ -144,16 +217,15 @@ def corner_figure(draws: Mapping[str, Float[np.ndarray, "..."]], units: Mapping[
     import corner
 
     names = [name for name in _LABELS if name in draws] + [name for name in draws if name not in _LABELS]
-    columns, labels = [], []
-    for name in names:
-        unit = f" [{units[name]}]" if units.get(name) else ""
-        label, logarithmic = _LABELS.get(name, (name, False))
-        values = np.ravel(draws[name])
-        columns.append(np.log10(values) if logarithmic else values)
-        labels.append(f"${label}$" if name in _LABELS else f"{name}{unit}")
+    plain = {name: (f"{name} [{units[name]}]" if units.get(name) else name, name, False) for name in names}
+    labels, titles, logarithmic = zip(*(_LABELS.get(name, plain[name]) for name in names), strict=True)
+    values = [np.ravel(draws[name]) for name in names]
+    columns = [np.log10(column) if log else column for column, log in zip(values, logarithmic, strict=True)]
     return corner.corner(
         np.stack(columns, axis=1),
-        labels=labels,
+        fig=Figure(figsize=(2.3 * len(names), 2.3 * len(names))),
+        labels=list(labels),
+        titles=list(titles),
         color=BLUE,
         levels=(0.68, 0.95),
         smooth=1.0,
@@ -161,6 +233,7 @@ def corner_figure(draws: Mapping[str, Float[np.ndarray, "..."]], units: Mapping[
         fill_contours=True,
         show_titles=True,
         quantiles=[0.16, 0.5, 0.84],
+        max_n_ticks=4,
         title_kwargs={"fontsize": 10},
         label_kwargs={"fontsize": 11},
     )

@@ -15,8 +15,6 @@ All fluxes are relative to the one that would arrive freely, so that numbers are
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -59,34 +57,25 @@ class Spectrum(eqx.Module):
         return FLUX_UNIT * jnp.exp(self.log_free)[None, :] * self.ratio
 
 
-class _Shells(NamedTuple):
-    """One energy: survival e^−τ through each shell, and for sources within it, the part that leaves it; (shell, mass=3)."""
-
-    survival: Float[Array, "shell mass=3"]
-    escape: Float[Array, "shell mass=3"]
-
-
-def _shell_factors(universe: Universe, log_energy: Float[Array, ""], scale: Float[Array, "edge"]) -> _Shells:
-    """Survival and escape of each shell, with the absorption of all targets spread as one box.
+def _shell_factors(universe: Universe, log_energy: Float[Array, "node"], scale: Float[Array, "edge"]):
+    """Survival e^−τ of each shell and, for sources within it, the part that escapes it; both (mass=3, shell, node).
 
     escape = ∫₀¹ ds e^{−τ(s)}, s the fraction of the shell's sources behind which the optical depth τ(s) to the near edge lies. The
     closed forms of the line give its depth τ and the mean position c of its absorption; with the line as a box of width w about c,
     escape = e^{−τ} + (c − w/2)(1 − e^{−τ}) + w[(1 − e^{−τ})/τ − e^{−τ}], exact for τ → 0 (any c, w), for a line inside the shell (w → 0)
     and for a uniform shell (c = ½, w = 1). w is the line's own width, cut where it would leave the shell.
     """
-    line = shell_depths(universe, log_energy, scale)
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
-    near, far, box = (part @ couplings.T for part in line)
+    near, far, box = (jnp.tensordot(couplings, part, (1, 1)) for part in shell_depths(universe, log_energy, scale))
     depth = near + far
     box = jnp.minimum(box, 2 * jnp.minimum(near, far))
     survival = jnp.exp(-depth)
     small = depth < 0.02
     safe = jnp.where(small, 1.0, depth)
-    lost = -jnp.expm1(-depth)
-    mean = jnp.where(small, 1 - depth / 2 * (1 - depth / 3), lost / safe)
-    # [(1/τ − ½)(1 − e^{−τ}) − e^{−τ}]/τ
-    shape = jnp.where(small, -depth / 12 * (1 - depth / 2), (mean - lost / 2 - survival) / safe)
-    return _Shells(survival, survival + far * mean + box * shape)
+    # (1 − e^{−τ})/τ and [(1/τ − ½)(1 − e^{−τ}) − e^{−τ}]/τ
+    mean = jnp.where(small, 1 - depth / 2 * (1 - depth / 3), (1 - survival) / safe)
+    shape = jnp.where(small, -depth / 12 * (1 - depth / 2), (mean - (1 + survival) / 2) / safe)
+    return survival, survival + far * mean + box * shape
 
 
 def _through_shells(survival, gained, start):
@@ -137,8 +126,7 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
 
     def solve(carry, node):
         moments, absorbed_above = carry
-        log_energy, source, decay, here, above = node
-        survival, escape = _shell_factors(universe, log_energy, scale)
+        survival, escape, source, decay, here, above = node
         emitted = jnp.zeros_like(survival) if single else source[:, None] * fractions[None, :]
         known = decay[:, None] * moments + above[:, None] * absorbed_above[None, :]
         fed = emitted + (kernel @ known)[:, None] * into[None, :]
@@ -153,8 +141,10 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
         moments = known + here[:, None] * absorbed[None, :]
         return (moments, absorbed), (leaving[0], jnp.sum(absorbed))
 
+    factors = [factor.T for factor in _shell_factors(universe, x, scale)]
+    nodes = (*factors, share, *padded)
     empty = (jnp.zeros((3, scale.size - 1), dtype=x.dtype), jnp.zeros_like(scale[1:]))
-    (moments, _), (ratio, scattered) = jax.lax.scan(solve, empty, (x, share, *padded), reverse=True)
+    (moments, _), (ratio, scattered) = jax.lax.scan(jax.checkpoint(solve), empty, nodes, reverse=True)
     energy_balance, number_balance = _balances(x, log_free, ratio, scattered, fractions, branching, jnp.sum(moments, axis=1))
     return Spectrum(x, log_free, ratio.T, energy_balance, number_balance)
 

@@ -26,37 +26,38 @@ from jaxnu.universe import Universe
 _DEPTH_SHELLS = 256
 
 
-def _line(universe: Universe, log_energy: Float[Array, ""], scale: Float[Array, "edge"]):
-    """(v, ρ) of each target, both (edge, target=3), at 1 + z = `scale` for one energy today."""
+def _line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, ""]):
+    """(v, D(|v|) and its antiderivatives, ρ) of each target, (target=3, energy), at one 1 + z = `scale` for energies today."""
     temperature = temperature_today(universe.relics)
-    epsilon_today = MEV**2 / GEV / 2 * universe.mediator.mass**2 * jnp.exp(-log_energy) / temperature
-    alpha = universe.neutrinos.masses / temperature
-    epsilon = jnp.broadcast_to((epsilon_today / scale**2)[:, None], (*scale.shape, 3))
-    v = epsilon / 2 - (0.5 * alpha * (alpha / epsilon_today))[None, :]
-    a = alpha[None, :] / scale[:, None]
-    return v, thermal.flux_factor(epsilon, v, a, universe.relics.moller, universe.relics.helicity)
+    epsilon_today = (MEV**2 / GEV / 2 * universe.mediator.mass**2 * jnp.exp(-log_energy) / temperature)[None, :]
+    alpha = (universe.neutrinos.masses / temperature)[:, None]
+    epsilon = jnp.broadcast_to(epsilon_today / scale**2, (3, log_energy.size))
+    v = epsilon / 2 - 0.5 * alpha * (alpha / epsilon_today)
+    rho = thermal.flux_factor(epsilon, v, alpha / scale, universe.relics.moller, universe.relics.helicity)
+    return v, thermal.profile(jnp.abs(v)), rho
 
 
 class ShellDepths(NamedTuple):
-    """Optical depth across shells for |q_ij|² = 1, (shell, target=3)."""
+    """Optical depth across shells for |q_ij|² = 1."""
 
-    near: Float[Array, "shell target=3"]
-    far: Float[Array, "shell target=3"]
-    box: Float[Array, "shell target=3"]
+    near: Float[Array, "shell target=3 energy"]
+    far: Float[Array, "shell target=3 energy"]
+    box: Float[Array, "shell target=3 energy"]
 
 
-def shell_depths(universe: Universe, log_energy: Float[Array, ""], scale: Float[Array, "edge"]) -> ShellDepths:
+def shell_depths(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, "edge"]) -> ShellDepths:
     """Optical depth across each shell, in the parts `near` and `far` that its two edges carry.
 
     near + far is the depth; far/(near + far) is where in the shell the absorption sits, from the near edge; box/(near + far) is
     the width of the line over that of the shell, 1 if the line is wider. `log_energy` is ln(E/GeV) today, `scale` = 1 + z ascending.
     """
-    v, rho = _line(universe, log_energy, scale)
+    # Edge by edge: the closed forms are evaluated once for each, and stay in the cache.
+    v, line, rho = jax.lax.map(jax.checkpoint(lambda u: _line(universe, log_energy, u)), scale)
     slow = scale**3 / expansion(universe.cosmology, scale)
     if universe.cosmology.path == "comoving":
         slow = slow * scale
-    near, far = thermal.shell_weights(v)
-    along = slow[:, None] * rho * _depth_scale(universe)
+    near, far = thermal.shell_weights(v, line)
+    along = (slow * _depth_scale(universe))[:, None, None] * rho
     near, far = near * along[:-1], far * along[1:]
     width = thermal.PROFILE_WIDTH / jnp.maximum(v[:-1] - v[1:], thermal.PROFILE_WIDTH)
     return ShellDepths(near, far, (near + far) * width)
@@ -80,14 +81,9 @@ def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) ->
     """
     energy, z_source = _positive(energy, "energy"), _positive(z_source, "z_source")
     fractions = jnp.asarray(np.linspace(0, 1, _DEPTH_SHELLS + 1), dtype=z_source.dtype)
-    scale = jnp.exp(fractions * jnp.log1p(z_source))
-
-    def one(log_energy):
-        depths = shell_depths(universe, log_energy, scale)
-        return jnp.sum(depths.near + depths.far, axis=0)
-
-    depth = jax.vmap(one, out_axes=-1)(jnp.log(energy))
-    return charge_couplings(universe.neutrinos, universe.mediator.charges)[:, :, None] * depth[None]
+    depths = shell_depths(universe, jnp.log(energy), jnp.exp(fractions * jnp.log1p(z_source)))
+    couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
+    return couplings[:, :, None] * jnp.sum(depths.near + depths.far, axis=0)[None]
 
 
 def mean_free_path(universe: Universe, energy: ArrayLike, z: ArrayLike) -> Float[Array, "mass=3 energy"]:
@@ -100,16 +96,11 @@ def mean_free_path(universe: Universe, energy: ArrayLike, z: ArrayLike) -> Float
     require(z >= 0, f"z must not be negative, got {z}")
     scale = 1 + z
     temperature = temperature_today(universe.relics) * scale
-
-    def one(log_energy):
-        v, rho = _line(universe, log_energy, scale[None])
-        return thermal.profile(jnp.abs(v[0])).value * rho[0]
-
-    line = jax.vmap(one, out_axes=-1)(jnp.log(energy))
+    _, line, rho = _line(universe, jnp.log(energy), scale)
     mediator = universe.mediator
     couplings = charge_couplings(universe.neutrinos, mediator.charges)
     per_length = mediator.coupling**2 / (4 * jnp.pi * GEV) * (temperature / (energy * scale)) * (temperature / HBAR_C_MPC)
-    rate = mediator.prefactor * universe.relics.overdensity * per_length[None] * (couplings @ line)
+    rate = mediator.prefactor * universe.relics.overdensity * per_length[None] * (couplings @ (line.value * rho))
     scattering = rate > 0
     return jnp.where(scattering, 1 / jnp.where(scattering, rate, 1.0), jnp.inf)
 

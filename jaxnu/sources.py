@@ -34,7 +34,7 @@ def _composition(flavour: str | ArrayLike | Sequence[ArrayLike]) -> Array:
 class Source(eqx.Module):
     """Sources that emit J_i = φ_i W(z) (1+z)^{1+k} Q(E₀(1+z)) (2302.03571 eqs. 15–16 with k = 3; default k = 0).
 
-    `flavour` is the composition at the source, ν + ν̄ summed: three numbers (e, μ, τ), of which only the ratios count, or
+    `flavour` is the composition at the source, ν + ν̄ summed: three numbers (e, μ, τ), whose ratios alone count, or
     "equal" (1:1:1, equal mass states: 1409.4180, 2406.19968), "pp" (1:2:0), "pgamma" (ν 1:1:0 and ν̄ 0:1:0),
     "muon-damped" (0:1:0), "neutron" (1:0:0). Amplitudes of the spectrum are those of one third of the total.
     Raises ValueError for an unknown name, numbers that are negative or all zero, and k other than 0 and 3.
@@ -59,7 +59,7 @@ class Source(eqx.Module):
 def mass_fractions(source: Source, neutrinos: Neutrinos) -> Float[Array, "mass=3"]:
     """φ_i = 3 Σ_β |U_βi|² f_β / Σ_β f_β for the composition f: they sum to 3, and each is 1 for equal mass states.
 
-    The flux of mass state i without interactions is φ_i times the spectrum; that of flavour α is Σ_i |U_αi|² φ_i times it.
+    Without interactions, mass state i has the flux φ_i times the spectrum, flavour α Σ_i |U_αi|² φ_i times it.
     """
     shares = source.flavour / jnp.sum(source.flavour)
     return 3 * shares @ flavour_content(neutrinos)

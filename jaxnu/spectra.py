@@ -28,7 +28,7 @@ class Spectrum(eqx.Module):
 
 
 class PowerLaw(Spectrum):
-    """φ = A (E/E₀)^−γ with E₀ = 100 TeV (1409.4180; IceCube's single power law, 2001.09520 eq. 4).
+    """φ = A (E/E₀)^−γ with E₀ = 100 TeV (IceCube's single power law, 2001.09520).
 
     Raises ValueError for a non-positive amplitude and numbers that are not finite.
     """

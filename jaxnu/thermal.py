@@ -11,6 +11,7 @@ from functools import cache
 from math import factorial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -24,7 +25,7 @@ PROFILE_WIDTH = 7.196
 
 
 @cache
-def _polylog_fit(order: int, terms: int = 16) -> tuple[float, ...]:
+def _polylog_fit(order: int, terms: int = 12) -> tuple[float, ...]:
     """Chebyshev coefficients in 2y − 1 of −Li_s(−y)/y on [0, 1]: the nearest singularity is y = −1, each term gains 5.8."""
     nodes = chebyshev.chebpts1(48)
     y = (nodes + 1) / 2
@@ -57,33 +58,41 @@ class Profile(NamedTuple):
     second_tail: Float[Array, "*s"]
 
 
+@jax.custom_jvp
 def profile(x: Float[Array, "*s"]) -> Profile:
     """D(x) = xL₁ + L₂, its tail ∫_x^∞ D = xL₂ + 2L₃, and the tail of that, xL₃ + 3L₄ (closed forms, x ≥ 0)."""
     l1, l2, l3, l4 = (fermi_polylog(s, x) for s in (1, 2, 3, 4))
     return Profile(x * l1 + l2, x * l2 + 2 * l3, x * l3 + 3 * l4)
 
 
-def shell_weights(v: Float[Array, "edge *s"]) -> tuple[Float[Array, "shell *s"], Float[Array, "shell *s"]]:
+@profile.defjvp
+def _profile_jvp(primals, tangents):
+    """Each function is minus the derivative of the next, and D′ = −x/(e^x + 1)."""
+    (x,), (dx,) = primals, tangents
+    line = profile(x)
+    return line, Profile(-x * jax.nn.sigmoid(-x) * dx, -line.value * dx, -line.tail * dx)
+
+
+def shell_weights(
+    v: Float[Array, "edge *s"], line: Profile
+) -> tuple[Float[Array, "shell *s"], Float[Array, "shell *s"]]:
     """Weights (near, far) with ∫ D(|v|) f(v) dv = near·f(near edge) + far·f(far edge), exact for f linear in v.
 
-    `v` falls along the first axis (edges from z = 0 outwards). In terms of C(v) = ∫_{−∞}^v D and K = ∫C:
-    near = C_a − ΔK/Δv, far = ΔK/Δv − C_b. Both signs of v are written through the tails, so that small numbers keep
+    `v` falls along the first axis (edges from z = 0 outwards) and `line` is `profile(|v|)`. In terms of C(v) = ∫_{−∞}^v D and
+    K = ∫C: near = C_a − ΔK/Δv, far = ΔK/Δv − C_b. Both signs of v are written through the tails, so that small numbers keep
     their precision, and narrow shells use the trapezium (error Δv²/12) where the difference would lose it.
     """
-    d, tail, second = profile(jnp.abs(v))
-    above = v > 0
-    # K − PROFILE_AREA·max(v, 0) and C − PROFILE_AREA·[v > 0]: the smooth parts of the antiderivatives.
-    c = jnp.where(above, -tail, tail)
-    near_above, far_above = above[:-1], above[1:]
+    d, tail, second = line
+    # C − 3ζ(3)[v > 0] and K − 3ζ(3) max(v, 0), the smooth parts of the antiderivatives.
+    c = jnp.where(v > 0, -tail, tail)
     step = v[:-1] - v[1:]
     thin = step < 0.05
     safe = jnp.where(thin, 1.0, step)
     slope = (second[:-1] - second[1:]) / safe
-    crossing = near_above & ~far_above
-    # Area beyond zero that a crossing shell sees: C jumps by the full area at v = 0, K by the area times v.
-    reached = jnp.where(crossing, v[:-1] / safe, 0.0) * PROFILE_AREA
-    near = c[:-1] - slope + jnp.where(crossing, PROFILE_AREA - reached, 0.0)
-    far = slope - c[1:] + reached
+    # A shell with v = 0 inside sees C jump by the whole area there.
+    beyond = jnp.where((v[:-1] > 0) & (v[1:] <= 0), PROFILE_AREA / safe, 0.0)
+    near = c[:-1] - slope - beyond * v[1:]
+    far = slope - c[1:] + beyond * v[:-1]
     near = jnp.where(thin, step * (2 * d[:-1] + d[1:]) / 6, near)
     far = jnp.where(thin, step * (d[:-1] + 2 * d[1:]) / 6, far)
     return near, far

@@ -51,7 +51,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and options."""
-    parser = _Parser(prog="jaxnu", description="High-energy neutrinos that scatter on relic neutrinos through a light Z'.")
+    parser = _Parser(
+        prog="jaxnu", description="High-energy neutrinos that scatter on relic neutrinos through a light Z'."
+    )
     parser.add_argument("--version", action="version", version=f"jaxnu {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for command, description in _COMMANDS.items():
@@ -63,11 +65,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_common(parser: argparse.ArgumentParser, command: str) -> None:
     group = parser.add_argument_group("run")
-    group.add_argument("--config", type=Path, metavar="FILE.toml", help="settings, such as the config.toml of another run")
-    group.add_argument("--output", type=Path, metavar="DIR", default=Path(f"jaxnu-{command}"), help="default: %(default)s")
+    group.add_argument(
+        "--config", type=Path, metavar="FILE.toml", help="settings, such as the config.toml of another run"
+    )
+    group.add_argument(
+        "--output", type=Path, metavar="DIR", default=Path(f"jaxnu-{command}"), help="default: %(default)s"
+    )
     group.add_argument("--seed", type=int, help="seed of all random numbers (default 0)")
     group.add_argument("--overwrite", action="store_true", help="replace the files of an earlier run in DIR")
-    group.add_argument("--quick", action="store_true", help="small settings, to see it work: a demonstration, no result")
+    group.add_argument(
+        "--quick", action="store_true", help="small settings, to see it work: a demonstration, no result"
+    )
     group.add_argument("--quiet", action="store_true", help="no progress, only the result")
 
 

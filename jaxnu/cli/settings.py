@@ -65,7 +65,7 @@ class Sampling:
     draws: int = count(500, "draws per chain", least=10)
     block: int = count(25, "steps between two saves")
     sweep: int = count(1024, "points of the sweep in which chains start")
-    bands: int = count(200, "draws of which the bands in spectrum.png are made", least=20)
+    bands: int = count(400, "draws of which the bands in spectrum.png are made", least=20)
 
 
 @dataclass(frozen=True)

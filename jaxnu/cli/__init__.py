@@ -1,0 +1,3 @@
+"""The command line: `jaxnu posterior | fit | spectrum`."""
+
+from jaxnu.cli.main import main as main

@@ -1,0 +1,60 @@
+"""From checked settings to the objects of the library."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from jaxnu.cli.evolutions import make_evolution
+from jaxnu.cli.fields import Refused
+from jaxnu.cli.settings import FitSettings, Mesh, PosteriorSettings, SpectrumSettings
+from jaxnu.icecube import load
+from jaxnu.inference import Model, default_prior, posterior
+from jaxnu.mediators import LmuLtau
+from jaxnu.mesh import Resolution
+from jaxnu.neutrinos import Neutrinos
+from jaxnu.sources import Source
+from jaxnu.spectra import PowerLaw
+from jaxnu.universe import Universe
+
+
+def make_model(settings: PosteriorSettings | FitSettings) -> Model:
+    """The numpyro model; whatever the library refuses is refused here, before anything is compiled."""
+    prior, model = settings.prior, settings.model
+    try:
+        return posterior(
+            partial(
+                default_prior,
+                mass=prior.mass,
+                coupling=prior.coupling,
+                lightest=prior.lightest,
+                amplitude=prior.amplitude,
+                index=prior.index,
+                ordering=model.ordering,
+                mixing=model.mixing,
+                evolution=make_evolution(model.evolution),
+                flavour=model.flavour,
+            ),
+            *(load(name, settings.data.convention) for name in settings.data.sets),
+            resolution=make_resolution(settings.mesh),
+        )
+    except ValueError as error:
+        raise Refused(str(error)) from None
+
+
+def make_universe(settings: SpectrumSettings) -> Universe:
+    """The point of `jaxnu spectrum`."""
+    point, model = settings.point, settings.model
+    try:
+        if point.sum_masses is None:
+            neutrinos = Neutrinos(point.lightest, model.ordering, model.mixing)
+        else:
+            neutrinos = Neutrinos.from_sum(point.sum_masses, model.ordering, model.mixing)
+        source = Source(PowerLaw(point.amplitude, point.index), make_evolution(model.evolution), model.flavour)
+        return Universe(LmuLtau(point.mass, point.coupling), neutrinos, source)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+
+
+def make_resolution(mesh: Mesh) -> Resolution:
+    """The mesh that the settings describe."""
+    return Resolution(nodes=mesh.nodes, shells=mesh.shells, lowest=mesh.lowest, highest=mesh.highest)

@@ -1,0 +1,44 @@
+"""What the program says: progress on stderr, and results in words."""
+
+from __future__ import annotations
+
+import sys
+
+from jaxnu.inference import Fit
+
+BEST, POWER_LAW = "best fit with Z′", "best power law"
+
+
+def say(words: str, quiet: bool) -> None:
+    """Progress, on stderr so that stdout holds the result alone."""
+    if not quiet:
+        print(words, file=sys.stderr, flush=True)
+
+
+def best_fit_in_words(best: Fit) -> str:
+    """The best point and what the interactions gain over a power law."""
+    values, against = best.best, best.comparison
+    gain = "no better than" if against.delta_chi2 < 0.1 else f"Δχ² = {against.delta_chi2:.1f} better than"
+    aic, bic = against.aic - against.aic_power_law, against.bic - against.bic_power_law
+    free = best.power_law.values
+    return (
+        f"Best fit: m_Z′ = {values['mass']:.3g} MeV, g′ = {values['coupling']:.2g}, lightest neutrino "
+        f"{values['lightest']:.2g} eV, A = {values['amplitude']:.3g}e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹, γ = {values['index']:.3g};\n"
+        f"χ² = {best.chi2:.1f} for {best.points} points, {gain} the best power law (A = {free['amplitude']:.3g}e-18, "
+        f"γ = {free['index']:.3g}, χ² = {best.power_law.chi2:.1f}).\n"
+        f"ΔAIC = {aic:+.1f} and ΔBIC = {bic:+.1f}: {_preference(aic, bic)}."
+    )
+
+
+def duration(seconds: float) -> str:
+    """Minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _preference(aic: float, bic: float) -> str:
+    if aic < 0 and bic < 0:
+        return "both prefer the interactions"
+    if aic >= 0 and bic >= 0:
+        return "neither prefers the interactions, which cost three parameters"
+    return f"{'AIC' if aic < 0 else 'BIC'} alone prefers the interactions"

@@ -1,0 +1,244 @@
+"""The best fit: many starts, its covariance, and how it compares with a power law without interactions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Float, PRNGKeyArray
+
+from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, with_gradient
+from jaxnu.inference.covariance import constrained, covariance, curvature
+from jaxnu.inference.differences import gradients
+from jaxnu.inference.posterior import Model, universe_at
+from jaxnu.inference.scout import Scout, log_likelihood_at, scout
+from jaxnu.universe import Universe
+
+Number = float | np.ndarray
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Where one start ended: values of the sites and χ² there."""
+
+    values: dict[str, Number]
+    chi2: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The best fit against the power law, for N points and p parameters.
+
+    `delta_chi2` = χ²_SM − χ² (positive: interactions fit better); `ratio` R = [χ²/(N−p)]/[χ²_SM/(N−p_SM)] (2406.19968
+    eq. 16; NaN if N ≤ p); AIC = χ² + 2p; BIC = χ² + p ln N. p_SM is the number of directions that the likelihood
+    without interactions constrains.
+    """
+
+    delta_chi2: float
+    ratio: float
+    parameters: int
+    parameters_power_law: int
+    aic: float
+    bic: float
+    aic_power_law: float
+    bic_power_law: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A maximum of the likelihood, in the units of the sites, and what it says."""
+
+    units: dict[str, str]
+    best: dict[str, Number]
+    universe: Universe
+    names: tuple[str, ...]
+    """Names of the rows of the covariance: those of the sites, with [i] for arrays."""
+    covariance: Float[np.ndarray, "name name"]
+    """Inverse of the Hessian of −ln L; rows of parameters that the likelihood does not constrain are NaN."""
+    log_likelihood: float
+    chi2: float
+    points: int
+    modes: tuple[Mode, ...]
+    """The end of every start, best first."""
+    power_law: Mode
+    """The best fit of the same model without interactions."""
+    power_law_universe: Universe
+    comparison: Comparison
+    remarks: tuple[str, ...]
+    """What to know before using the numbers, in sentences."""
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Standard deviations, the roots of the covariance's diagonal."""
+        return dict(zip(self.names, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
+
+    def summary(self) -> str:
+        """The fit as text."""
+        width = max(map(len, self.names))
+        flat = np.concatenate([np.ravel(value) for value in self.best.values()])
+        bars = self.errors
+        lines = [
+            f"{name:<{width}}  {value:.4g} ± {bars[name]:.2g} {self.units[name.partition('[')[0]]}".rstrip()
+            for name, value in zip(self.names, flat, strict=True)
+        ]
+        against = self.comparison
+        lines += [
+            f"χ² = {self.chi2:.2f} for {self.points} points and {against.parameters} parameters; without interactions "
+            f"{self.power_law.chi2:.2f} and {against.parameters_power_law}",
+            f"Δχ² = {against.delta_chi2:.2f}, R = {against.ratio:.3f}, ΔAIC = {against.aic - against.aic_power_law:+.2f}, "
+            f"ΔBIC = {against.bic - against.bic_power_law:+.2f} (negative favours interactions)",
+        ]
+        return "\n".join([*lines, *self.remarks])
+
+
+@jax.numpy_dtype_promotion("standard")  # optax mixes integer widths
+def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, steps: int = 40) -> Fit:
+    """Maximise Π_t L_t over the sites of the prior, from the best of a sweep over prior draws, by L-BFGS.
+
+    What is maximised is the likelihood alone, at constrained values: neither the prior's density nor the Jacobian of the
+    unconstrained coordinates takes part, but the prior's ranges bound the search. The `starts` best of `sweep` draws, and as many
+    without interactions, go at once through up to `steps` steps. The covariance is the inverse Hessian of −ln L.
+    Raises ValueError if a number is not positive, `starts` exceeds `sweep`, or the likelihood is nowhere finite.
+    """
+    if min(sweep, starts, steps) < 1 or starts > sweep:
+        raise ValueError(
+            f"fit needs sweep ≥ starts ≥ 1 and steps ≥ 1, got sweep={sweep}, starts={starts}, steps={steps}"
+        )
+    where = coordinates(model)
+    scouted = scout(model, where, key, sweep)
+    spread = np.std(scouted.points, axis=0)
+    first = np.concatenate([_best(scouted, strength, starts) for strength in (1.0, 0.0)])
+    strength = np.repeat([1.0, 0.0], starts).astype(first.dtype)
+    ends, values, converged = _refine(model, where, scouted, first, strength, spread, steps)
+    order, free_order = np.argsort(-values[:starts]), starts + np.argsort(-values[starts:])
+    best, free = ends[order[0]], ends[free_order[0]]
+
+    found = covariance(where, lambda at: scouted.evaluate(at, 1.0), best, scouted.points)
+    free_curvature = curvature(lambda at: scouted.evaluate(at, 0.0), free, spread)
+    peak, points = _data(model.terms)
+    chi2 = peak - 2 * values
+    remarks = list(found.remarks)
+    if not (converged[order[0]] and converged[free_order[0]]):
+        remarks.append(f"The search had not converged after {steps} steps: the likelihood was still growing.")
+    return Fit(
+        units=where.units,
+        best=_values(where, best),
+        universe=universe_at(model, constrain(where, jnp.asarray(best))),
+        names=found.names,
+        covariance=found.matrix,
+        log_likelihood=float(values[order[0]]),
+        chi2=float(chi2[order[0]]),
+        points=points,
+        modes=tuple(Mode(_values(where, ends[i]), float(chi2[i])) for i in order),
+        power_law=Mode(_values(where, free), float(chi2[free_order[0]])),
+        power_law_universe=universe_at(model, constrain(where, jnp.asarray(free))).without_interactions(),
+        comparison=_compare(
+            chi2[order[0]], chi2[free_order[0]], points, best.size, constrained(free_curvature, spread)
+        ),
+        remarks=tuple(remarks),
+    )
+
+
+def _best(scouted: Scout, strength: float, starts: int) -> Float[np.ndarray, "start u"]:
+    """The best points of the sweep; the very best again where the likelihood is not finite."""
+    values = scouted.log_likelihood if strength else scouted.evaluate(scouted.points, 0.0)
+    order = np.argsort(-values)[:starts]
+    if not np.isfinite(values[order[0]]):
+        raise ValueError("the log-likelihood without interactions is not finite at any point of the sweep")
+    return scouted.points[np.where(np.isfinite(values[order]), order, order[0])]
+
+
+TOLERANCE = 1e-4
+"""A search has converged when a step gains less than this in ln L."""
+
+
+def _refine(model: Model, where: Coordinates, scouted: Scout, u, strength, spread, steps: int):
+    """All searches side by side, one compiled step for all; the last points, ln L there and whether each has converged."""
+    log_likelihood = log_likelihood_at(model, where)
+
+    def loss(u, strength):
+        return -log_likelihood(u, strength)
+
+    slope_of_loss = jax.value_and_grad(with_gradient(loss))
+    quasi_newton = optax.scale_by_lbfgs(memory_size=5)
+    # Only values are needed along the line, and they are much cheaper than gradients.
+    line = optax.scale_by_backtracking_linesearch(max_backtracking_steps=12)
+
+    @jax.jit
+    @jax.vmap
+    def step(u, value, gradient, state, strength):
+        scaled, memory = quasi_newton.update(gradient, state, u)
+        # Where the likelihood is not convex the remembered curvature may point uphill: forget it.
+        uphill = jnp.vdot(scaled, gradient) <= 0
+        downhill = gradient / jnp.maximum(jnp.linalg.norm(gradient), 1.0)
+        direction = -jnp.where(uphill, downhill, scaled)
+        state = jax.tree.map(lambda new, fresh: jnp.where(uphill, fresh, new), memory, quasi_newton.init(u))
+        update, _ = line.update(
+            direction, line.init(u), u, value=value, grad=gradient, value_fn=lambda u: loss(u, strength)
+        )
+        moved, (smaller, slope) = u + update, slope_of_loss(u + update, strength)
+        better = smaller < value
+        return (
+            jnp.where(better, moved, u),
+            jnp.where(better, smaller, value),
+            jnp.where(better, slope, gradient),
+            state,
+        )
+
+    def start(strength, points):
+        def values(at):
+            return -scouted.evaluate(at, strength)
+
+        return values(points), gradients(values, points, 1e-3 * spread)
+
+    halves = [start(s, part) for s, part in zip((1.0, 0.0), np.split(u, 2), strict=True)]
+    value, gradient = (jnp.asarray(np.concatenate(parts), dtype=u.dtype) for parts in zip(*halves, strict=True))
+    u, strength = jnp.asarray(u), jnp.asarray(strength)
+    state = jax.vmap(quasi_newton.init)(u)
+    gain = np.full(u.shape[0], np.inf)
+    for _ in range(steps):
+        u, smaller, gradient, state = step(u, value, gradient, state, strength)
+        gain, value = np.asarray(value - smaller), smaller
+        if np.all(gain < TOLERANCE):
+            break
+    return np.asarray(u), -np.asarray(value), gain < TOLERANCE
+
+
+def _data(terms: tuple[Any, ...]) -> tuple[float, int]:
+    """Σ_t 2 ln L_max, so that χ² = this − 2 ln L, and the number of points; a term without `chi2` has 0 and one point."""
+    peak, points = 0.0, 0
+    for term in terms:
+        if hasattr(term, "chi2"):
+            nothing = jnp.zeros_like(term.low)
+            peak += float(term.chi2(nothing) + 2 * term.log_likelihood(nothing))
+            points += term.low.size
+        else:
+            points += 1
+    return peak, points
+
+
+def _values(where: Coordinates, u) -> dict[str, Number]:
+    values = {name: np.asarray(value) for name, value in constrain(where, jnp.asarray(u)).items()}
+    return {name: value if value.ndim else float(value) for name, value in values.items()}
+
+
+def _compare(chi2: float, chi2_free: float, points: int, parameters: int, parameters_free: int) -> Comparison:
+    chi2, chi2_free = float(chi2), float(chi2_free)
+    ratio = math.nan
+    if points > parameters and chi2_free > 0:
+        ratio = (chi2 / (points - parameters)) / (chi2_free / (points - parameters_free))
+    return Comparison(
+        delta_chi2=chi2_free - chi2,
+        ratio=ratio,
+        parameters=parameters,
+        parameters_power_law=parameters_free,
+        aic=chi2 + 2 * parameters,
+        bic=chi2 + parameters * math.log(points),
+        aic_power_law=chi2_free + 2 * parameters_free,
+        bic_power_law=chi2_free + parameters_free * math.log(points),
+    )

@@ -1,0 +1,63 @@
+"""A prior and likelihood terms as one numpyro model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpyro
+from jaxtyping import Array, ArrayLike, Float
+from numpyro import handlers
+
+from jaxnu.icecube import check_overlaps
+from jaxnu.mesh import Resolution
+from jaxnu.propagation import propagate
+from jaxnu.universe import Universe
+
+
+class Model(eqx.Module):
+    """A numpyro model: calling it draws a `Universe` from `prior` and adds the log-likelihood of every term to the density."""
+
+    prior: Callable[[], Universe] = eqx.field(static=True)
+    terms: tuple[Any, ...]
+    resolution: Resolution
+
+    def __call__(self) -> None:
+        universe = self.prior()
+        for number, value in enumerate(log_likelihoods(self, universe)):
+            numpyro.factor(f"log_likelihood_{number}", value)
+
+
+def posterior(prior: Callable[[], Universe], *terms: Any, resolution: Resolution = Resolution()) -> Model:
+    """The numpyro model with density p(θ) Π_t L_t(universe(θ)): `prior` draws θ and returns the universe.
+
+    A term is any callable Universe → log-likelihood; all that have `from_spectrum` (flux points) share one propagation.
+    Raises ValueError, before anything is compiled, for no terms, for data that overlap, and for what the prior refuses.
+    """
+    if not terms:
+        raise ValueError("posterior needs at least one likelihood term, got none")
+    check_overlaps(terms)
+    model = Model(prior, terms, resolution)
+    with handlers.block(), handlers.seed(rng_seed=0):
+        universe = prior()
+    if not isinstance(universe, Universe):
+        raise ValueError(f"the prior must return a Universe, got {type(universe).__name__}")
+    return model
+
+
+def log_likelihoods(model: Model, universe: Universe) -> list[Float[Array, ""]]:
+    """ln L_t of every term, from one propagation."""
+    shared = any(hasattr(term, "from_spectrum") for term in model.terms)
+    spectrum = propagate(universe, model.resolution) if shared else None
+    return [
+        term.from_spectrum(spectrum, universe) if hasattr(term, "from_spectrum") else jnp.asarray(term(universe))
+        for term in model.terms
+    ]
+
+
+def universe_at(model: Model, values: Mapping[str, ArrayLike]) -> Universe:
+    """The universe that the prior makes of the values of its sites; vmap it over a dictionary of arrays."""
+    with handlers.block(), handlers.seed(rng_seed=0), handlers.substitute(data=dict(values)):
+        return model.prior()

@@ -1,0 +1,353 @@
+"""Fits, chains, words and files against densities known in closed form."""
+
+import dataclasses
+from functools import partial
+
+import arviz as az
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+import xarray as xr
+from gaussian import CORRELATION, MEAN, SD, Gaussian, gaussian_model
+
+import jaxnu.inference.coordinates as coords
+from jaxnu.icecube import load
+from jaxnu.inference import (
+    default_prior,
+    diagnostics,
+    fit,
+    load_posterior,
+    posterior,
+    sample,
+    summary_table,
+    universe_at,
+    verdict,
+)
+from jaxnu.inference.differences import gradients, hessian
+from jaxnu.inference.result import make_posterior
+from jaxnu.mediators import LmuLtau
+from jaxnu.mesh import Resolution
+from jaxnu.neutrinos import Neutrinos
+from jaxnu.sources import Source
+from jaxnu.spectra import PowerLaw
+from jaxnu.evolutions import StarFormation
+from jaxnu.universe import Universe
+
+CASCADES, TRACKS = "icecube-cascades-6yr", "icecube-tracks-9.5yr"
+LOGARITHMIC = ("mass", "coupling", "lightest")
+SMALL = Resolution(nodes=60, shells=8)
+KEY = 3
+
+
+FITTED, SAMPLED = Gaussian(), Gaussian()
+
+
+@pytest.fixture(scope="module")
+def best():
+    return fit(gaussian_model(FITTED), jax.random.key(KEY), sweep=256, starts=4)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return sample(gaussian_model(SAMPLED), jax.random.key(KEY), sweep=256, warmup=100, draws=300, progress=False)
+
+
+def truth(name):
+    return np.exp(MEAN[name]) if name in LOGARITHMIC else MEAN[name]
+
+
+def test_fit_finds_the_maximum(best):
+    for name, value in best.best.items():
+        assert value == pytest.approx(truth(name), rel=2e-3)
+    assert best.log_likelihood == pytest.approx(0, abs=1e-4)
+    assert best.universe.mediator.mass == best.best["mass"]
+    assert not best.remarks
+
+
+def test_covariance_is_the_known_one(best):
+    # at the maximum the error of x is x times that of ln x
+    for name, error in best.errors.items():
+        assert error == pytest.approx(SD[name] * (truth(name) if name in LOGARITHMIC else 1), rel=0.01)
+    rows = best.names.index("amplitude"), best.names.index("index")
+    assert best.covariance[rows] == pytest.approx(CORRELATION * SD["amplitude"] * SD["index"], rel=0.01)
+    off = [best.covariance[i, j] for i in range(5) for j in range(i) if {i, j} != set(rows)]
+    scale = [
+        best.errors[best.names[i]] * best.errors[best.names[j]]
+        for i in range(5)
+        for j in range(i)
+        if {i, j} != set(rows)
+    ]
+    np.testing.assert_allclose(np.asarray(off) / np.asarray(scale), 0, atol=0.01)
+
+
+def test_likelihood_not_posterior_density_is_maximised():
+    """Both the prior's density and the Jacobian of a log-uniform site would move a broad maximum."""
+
+    def term(universe):
+        return -0.5 * ((universe.mediator.mass - 9) / 3) ** 2
+
+    def prior():
+        mass = numpyro.sample("mass", dist.LogUniform(1.0, 20.0))
+        return Universe(LmuLtau(mass, 1e-4), Neutrinos(0.01), Source(PowerLaw(1.0, 2.5), StarFormation()))
+
+    found = fit(posterior(prior, term), jax.random.key(0), sweep=32, starts=2)
+    assert found.best["mass"] == pytest.approx(9, abs=0.03)
+    assert found.errors["mass"] == pytest.approx(3, rel=0.02)
+
+
+def test_flat_directions_are_named_and_have_no_error():
+    def term(universe):
+        return (
+            -0.5 * ((universe.source.spectrum.index - 2.5) / 0.1) ** 2
+            - 50 * (universe.source.spectrum.amplitude - 1) ** 2
+        )
+
+    found = fit(posterior(default_prior, term), jax.random.key(0), sweep=64, starts=2)
+    assert found.errors["index"] == pytest.approx(0.1, rel=0.01)
+    assert found.errors["amplitude"] == pytest.approx(0.1, rel=0.01)
+    assert all(np.isnan(found.errors[name]) for name in LOGARITHMIC)
+    for name in LOGARITHMIC:
+        assert any(f"do not constrain {name}" in remark for remark in found.remarks)
+    assert found.comparison.parameters_power_law == 2
+    assert found.comparison.delta_chi2 == pytest.approx(0, abs=1e-3)
+    assert "flat" in found.summary()
+
+
+def test_end_of_the_range_is_named():
+    found = fit(
+        posterior(default_prior, lambda universe: 3 * universe.source.spectrum.amplitude), jax.random.key(0), sweep=32
+    )
+    assert found.best["amplitude"] == pytest.approx(4, rel=0.01)
+    assert "The best fit lies at the end of the prior's range of amplitude." in found.remarks
+
+
+def test_numpyro_and_our_coordinates_have_the_same_posterior():
+    """numpyro's own log density of the model is ours without the Jacobian."""
+    model = gaussian_model()
+    where = coords.coordinates(model)
+    u = jnp.asarray([0.1, -0.2, 0.3, 0.4, -0.5])
+    values = coords.constrain(where, u)
+    with jax.numpy_dtype_promotion("standard"):
+        theirs, _ = numpyro.infer.util.log_density(model, (), {}, values)
+        ours = coords.log_prior(model, where, u) + model.terms[0](universe_at(model, values))
+    # the Jacobian of values in u from differences
+    step = 1e-6
+    slopes = [
+        (coords.constrain(where, u.at[i].add(step))[name] - coords.constrain(where, u.at[i].add(-step))[name])
+        / (2 * step)
+        for i, name in enumerate(sorted(values))
+    ]
+    assert ours - theirs == pytest.approx(float(np.sum(np.log(np.asarray(slopes)))), abs=1e-6)
+
+
+def test_sampling_a_known_density(result):
+    found = diagnostics(result)
+    for name, values in result.draws.items():
+        sampled = np.log(values) if name in LOGARITHMIC else values
+        error = SD[name] / np.sqrt(found.ess_bulk[name])
+        assert abs(np.mean(sampled) - MEAN[name]) < 4 * error
+        assert np.std(sampled) == pytest.approx(SD[name], rel=0.12)
+        assert found.rhat[name] < 1.02
+    both = np.corrcoef(result.draws["amplitude"].ravel(), result.draws["index"].ravel())[0, 1]
+    assert both == pytest.approx(CORRELATION, abs=0.08)
+    assert verdict(result).startswith("Trust this: r̂ ≤ 1.0")
+    assert "0 of 1200 draws divergent" in verdict(result)
+
+
+def test_two_modes_get_their_share():
+    """Chains start in proportion to the mass of the modes, so that both are there, two to one, though no chain can cross."""
+
+    def term(universe):
+        offset = universe.source.spectrum.index
+        return jnp.logaddexp(-0.5 * ((offset - 2.1) / 0.05) ** 2 + jnp.log(2.0), -0.5 * ((offset - 3.1) / 0.05) ** 2)
+
+    found = sample(posterior(default_prior, term), jax.random.key(1), chains=24, warmup=10, draws=24, progress=False)
+    index = found.draws["index"]
+    assert np.all(np.ptp(index, axis=1) < 0.5)
+    assert np.mean(index[:, -1] < 2.6) == pytest.approx(2 / 3, abs=4 * np.sqrt(2 / 9 / 24))
+    assert verdict(found).startswith("Do not trust this")
+
+
+def chains_of(values):
+    """Made-up chains (chain, draw) of one parameter."""
+    names = ("diverging", "n_steps")
+    return make_posterior(
+        {"coupling": values}, {n: np.zeros(values.shape, int) for n in names}, {"coupling": ""}, {"seed": 0}
+    )
+
+
+def test_verdict_on_made_up_chains():
+    noise = np.random.default_rng(0).normal(size=(4, 500))
+    assert verdict(chains_of(noise)).startswith("Trust this")
+    stuck = verdict(chains_of(noise + 3 * np.arange(4)[:, None]))
+    assert stuck.startswith("Do not trust this: r̂ = ")
+    assert "for coupling" in stuck and "bulk ESS = " in stuck
+    frozen = verdict(chains_of(np.tile(np.arange(4.0)[:, None], (1, 500))))
+    assert frozen.startswith("Do not trust this")
+    short = verdict(chains_of(noise[:, :20]))
+    assert "ESS" in short and short.startswith("Do not trust this")
+    divergent = chains_of(noise)
+    divergent.inference_data["sample_stats"]["diverging"][:, :50] = 1
+    assert "200 of 2000 draws divergent (must be ≤ 1%)" in verdict(divergent)
+
+
+def test_netcdf_round_trip(result, tmp_path):
+    path = tmp_path / "posterior.nc"
+    result.save(path)
+    again = load_posterior(path)
+    assert list(tmp_path.iterdir()) == [path]
+    for name, values in result.draws.items():
+        np.testing.assert_array_equal(again.draws[name], values)
+    assert again.units == result.units
+    assert again.units["mass"] == "MeV" and again.units["lightest"] == "eV" and again.units["coupling"] == ""
+    assert again.seed == KEY
+    assert again.configuration == result.configuration
+    assert again.configuration["prior"]["arguments"]["mass"] == [1.0, 20.0]
+    assert verdict(again) == verdict(result)
+    # any other program sees the same
+    with xr.open_dataset(path, group="posterior") as stored:
+        assert stored["mass"].attrs["unit"] == "MeV"
+        assert stored["mass"].dims == ("chain", "draw")
+    attributes = az.from_netcdf(path).attrs
+    assert attributes["jax_version"] == jax.__version__
+    assert attributes["numpyro_version"] == numpyro.__version__
+
+
+def test_files_that_are_not_posteriors(tmp_path):
+    with pytest.raises(ValueError, match="no posterior at"):
+        load_posterior(tmp_path / "nothing.nc")
+    (tmp_path / "text.nc").write_text("hello")
+    with pytest.raises(ValueError, match="not a NetCDF file"):
+        load_posterior(tmp_path / "text.nc")
+
+
+def test_summary_table(result):
+    table = summary_table(result)
+    row = table.loc["amplitude"]
+    assert row["median"] == pytest.approx(1.6, abs=0.03)
+    assert row["high68"] - row["low68"] == pytest.approx(2 * SD["amplitude"], rel=0.15)
+    assert row["high95"] - row["low95"] == pytest.approx(4 * SD["amplitude"], rel=0.15)
+    assert table.loc["mass", "unit"] == "MeV"
+
+
+def test_one_compilation(best, result):
+    """Hundreds of sweep points, searches and leapfrog steps, and the likelihood was traced once or twice for each."""
+    assert FITTED.traces <= 4
+    assert SAMPLED.traces <= 4
+
+
+def test_gradient_is_the_same_by_whichever_mode():
+    def function(u, scale):
+        return scale * jnp.sum(jnp.sin(u)) * u[0]
+
+    u, scale = jnp.asarray([0.3, 1.2, -0.4]), jnp.asarray(2.0)
+    np.testing.assert_allclose(
+        jax.grad(coords.with_gradient(function))(u, scale), jax.grad(function)(u, scale), rtol=1e-14
+    )
+
+
+def test_differences():
+    matrix = np.asarray([[2.0, 0.5], [0.5, 1.0]])
+
+    def quadratic(points):
+        return 0.5 * np.einsum("ni,ij,nj->n", points, matrix, points)
+
+    at, step = np.asarray([0.3, -0.2]), np.asarray([0.1, 0.2])
+    np.testing.assert_allclose(gradients(quadratic, at[None], step)[0], matrix @ at, rtol=1e-12)
+    np.testing.assert_allclose(hessian(quadratic, at, step), matrix, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mass": (5.0, 2.0)}, "range of mass must be two finite numbers, the lower first, got 5.0 and 2.0"),
+        ({"coupling": (0.0, 0.1)}, "range of coupling must be positive"),
+        ({"lightest": (-1.0, 0.1)}, "range of lightest must be positive"),
+        ({"amplitude": (0.0, 4.0)}, "range of amplitude must be positive"),
+        ({"index": (2.0, float("nan"))}, "range of index"),
+        ({"ordering": "upside-down"}, "ordering must be one of"),
+        ({"mixing": "nufit-9"}, "mixing must be"),
+        ({"flavour": "strange"}, "flavour must be"),
+    ],
+)
+def test_bad_priors_are_refused_when_the_model_is_built(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        posterior(partial(default_prior, **arguments), Gaussian())
+
+
+def test_bad_models_are_refused():
+    with pytest.raises(ValueError, match="cannot be combined"):
+        posterior(default_prior, load(CASCADES), load("icecube-combined-2025"))
+    with pytest.raises(ValueError, match="at least one likelihood term"):
+        posterior(default_prior)
+    with pytest.raises(ValueError, match="must return a Universe, got int"):
+        posterior(lambda: 3, Gaussian())
+    with pytest.raises(ValueError, match="draws must be positive, got 0"):
+        sample(gaussian_model(), jax.random.key(0), draws=0)
+    with pytest.raises(ValueError, match="starts=8"):
+        fit(gaussian_model(), jax.random.key(0), sweep=4, starts=8)
+    with pytest.raises(ValueError, match="not finite at any of 32 draws"):
+        fit(gaussian_model(lambda universe: jnp.nan * universe.mediator.mass), jax.random.key(0), sweep=32)
+
+
+@pytest.fixture(scope="module")
+def real():
+    return posterior(default_prior, load(CASCADES), load(TRACKS), resolution=SMALL)
+
+
+def test_the_model_is_a_numpyro_model(real):
+    """The prior's sites and one factor per term, with the terms' own log-likelihoods from one propagation."""
+
+    @jax.jit
+    def both(key):
+        trace = numpyro.handlers.trace(numpyro.handlers.seed(real, key)).get_trace()
+        universe = universe_at(real, {name: trace[name]["value"] for name in MEAN})
+        factors = {name: site["fn"].log_factor for name, site in trace.items() if name not in MEAN}
+        return factors, [term(universe, SMALL) for term in real.terms]
+
+    factors, direct = both(jax.random.key(0))
+    assert set(factors) == {"log_likelihood_0", "log_likelihood_1"}
+    for number, value in enumerate(direct):
+        assert factors[f"log_likelihood_{number}"] == pytest.approx(float(value), rel=1e-10)
+
+
+def test_fit_of_real_points(real):
+    """Without interactions it is the fit of a power law to cascades and tracks; with them it can only get better."""
+    found = fit(real, jax.random.key(0), sweep=64, starts=2, steps=12)
+    comparison = found.comparison
+    assert found.points == 16
+    assert (comparison.parameters, comparison.parameters_power_law) == (5, 2)
+    assert found.chi2 <= found.power_law.chi2
+    assert comparison.ratio == pytest.approx((found.chi2 / 11) / (found.power_law.chi2 / 14))
+    assert comparison.bic == pytest.approx(found.chi2 + 5 * np.log(16))
+    assert [mode.chi2 for mode in found.modes] == sorted(mode.chi2 for mode in found.modes)
+    # χ² of the terms themselves, at the best point and for a power law in closed form
+    chi2 = jax.jit(lambda universe: sum(term.chi2(term.predict(universe, SMALL)) for term in real.terms))(
+        found.universe
+    )
+    assert found.chi2 == pytest.approx(float(chi2), rel=1e-6)
+    index, amplitude = found.power_law.values["index"], found.power_law.values["amplitude"]
+
+    def power_law_chi2(amplitude, index):
+        total = 0.0
+        for term in real.terms:
+            integral = amplitude * 1e-13 * -np.diff((np.asarray(term.edges) / 1e5) ** (1 - index)) / (index - 1)
+            total += float(term.chi2(term.combine(jnp.tile(jnp.asarray(integral)[None], (3, 1)))))
+        return total
+
+    assert found.power_law.chi2 == pytest.approx(power_law_chi2(amplitude, index), rel=1e-6)
+    for other in (
+        (amplitude + 0.05, index),
+        (amplitude - 0.05, index),
+        (amplitude, index + 0.05),
+        (amplitude, index - 0.05),
+    ):
+        assert power_law_chi2(*other) > found.power_law.chi2
+
+
+def test_results_are_plain_data(best):
+    assert dataclasses.is_dataclass(best)
+    assert "Δχ²" in best.summary() and "MeV" in best.summary()
