@@ -31,8 +31,8 @@ def flux_at_earth(
     shells = shell_injection(universe, shell_edges(universe, resolution))
     log_energy = jnp.log(energy)
     log_free, _ = jax.vmap(lambda e: free_flux(universe, shells, e))(log_energy)
-    ratio = _between_nodes(spectrum, log_energy)
-    return FLUX_UNIT * jnp.exp(log_free)[None, :] * (flavour_content(universe.neutrinos) @ ratio)
+    log_flux = log_free[None, :] + _between_nodes(spectrum, log_energy)
+    return FLUX_UNIT * (flavour_content(universe.neutrinos) @ jnp.exp(log_flux))
 
 
 def binned_flux(
@@ -50,14 +50,13 @@ def binned_flux(
 def binned_spectrum(spectrum: Spectrum, universe: Universe, edges: Float[Array, "edge"]) -> Float[Array, "flavour=3 bin"]:
     """∫φ_α dE of an already propagated spectrum over the bins between `edges` (GeV), in cm⁻² s⁻¹ sr⁻¹.
 
-    Exact for the solution as it stands on the mesh, ratio and ln φ linear in ln E between nodes, hence smooth as nodes move.
+    Integrates the solution as it stands on the mesh, ln φ linear in ln E between nodes, so that it is smooth as nodes move.
     """
     log_edges = jnp.log(edges)
     x = jnp.sort(jnp.concatenate([spectrum.log_energy, log_edges]))
-    log_free = jnp.interp(x, spectrum.log_energy, spectrum.log_free)
-    ratio = _between_nodes(spectrum, x)
-    lower, upper = cell_weights(jnp.diff(x), jnp.diff(log_free + x))
-    cells = jnp.exp((log_free + x)[:-1])[None, :] * (lower[None, :] * ratio[:, :-1] + upper[None, :] * ratio[:, 1:])
+    log_flux = jnp.interp(x, spectrum.log_energy, spectrum.log_free + spectrum.log_energy)[None, :] + _between_nodes(spectrum, x)
+    lower, upper = cell_weights(jnp.broadcast_to(jnp.diff(x), (3, x.size - 1)), jnp.diff(log_flux))
+    cells = jnp.exp(log_flux[:, :-1]) * (lower + upper)
     middle = (x[1:] + x[:-1]) / 2
     inside = (middle[:, None] > log_edges[None, :-1]) & (middle[:, None] < log_edges[None, 1:])
     per_state = cells @ inside.astype(cells.dtype)
@@ -83,4 +82,6 @@ def _require_covered(energy: Array, name: str, resolution: Resolution) -> None:
 
 
 def _between_nodes(spectrum: Spectrum, log_energy: Float[Array, "energy"]) -> Float[Array, "mass=3 energy"]:
-    return jax.vmap(lambda ratio: jnp.interp(log_energy, spectrum.log_energy, ratio))(spectrum.ratio)
+    """ln of the ratio to the free flux, linear in ln E between nodes."""
+    log_ratio = jnp.log(jnp.maximum(spectrum.ratio, 1e-30))
+    return jax.vmap(lambda values: jnp.interp(log_energy, spectrum.log_energy, values))(log_ratio)

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -23,6 +23,8 @@ from jaxnu.mesh import Resolution
 from jaxnu.neutrinos import flavour_content
 from jaxnu.propagation import propagate
 from jaxnu.universe import Universe
+
+Numbers = Array | np.ndarray
 
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
 _FLAVOURS = (r"$\nu_e$", r"$\nu_\mu$", r"$\nu_\tau$")
@@ -45,7 +47,7 @@ _LABELS = {
 }
 
 
-def plot_flux(axes: Axes, energy: Float[ArrayLike, "energy"], flux: Float[ArrayLike, "energy"], **style: Any) -> Axes:
+def plot_flux(axes: Axes, energy: Float[Numbers, "energy"], flux: Float[Numbers, "energy"], **style: Any) -> Axes:
     """E²φ as a line, for `flux` φ in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ at `energy` in GeV; `style` goes to `Axes.plot`."""
     energy = np.asarray(energy)
     axes.plot(energy, energy**2 * np.asarray(flux), **style)
@@ -54,8 +56,8 @@ def plot_flux(axes: Axes, energy: Float[ArrayLike, "energy"], flux: Float[ArrayL
 
 def plot_bands(
     axes: Axes,
-    energy: Float[ArrayLike, "energy"],
-    flux: Float[ArrayLike, "draw energy"],
+    energy: Float[Numbers, "energy"],
+    flux: Float[Numbers, "draw energy"],
     *,
     color: str = BLUE,
     label: str = "posterior",
@@ -85,7 +87,7 @@ def plot_points(axes: Axes, term: FluxPoints, *, color: str = BLACK) -> Axes:
     return _energy_axes(axes)
 
 
-def plot_pulls(axes: Axes, term: FluxPoints, prediction: Float[ArrayLike, "bin"], **style: Any) -> Axes:
+def plot_pulls(axes: Axes, term: FluxPoints, prediction: Float[Numbers, "bin"], **style: Any) -> Axes:
     """(value − prediction)/σ of the points, with the error on the side of the prediction; limits are left out.
 
     `prediction` is ∫φ dE of each bin in cm⁻² s⁻¹ sr⁻¹, as `term.predict` returns it; `style` goes to `Axes.plot`.
@@ -183,14 +185,14 @@ def _seen(term: FluxPoints) -> str:
 
 
 def interaction_figure(
-    energy: Float[ArrayLike, "energy"],
-    flux: Float[ArrayLike, "flavour=3 energy"],
-    free: Float[ArrayLike, "flavour=3 energy"],
+    energy: Float[Numbers, "energy"],
+    flux: Float[Numbers, "flavour=3 energy"],
+    free: Float[Numbers, "flavour=3 energy"],
 ) -> Figure:
     """The flux of each flavour with interactions and without (`free`), and below the ratio; `energy` in GeV, fluxes in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹."""
     figure = Figure(figsize=(6.0, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
-    free_together = bool(np.allclose(free, free[:1], rtol=1e-6))
+    free_together = bool(np.allclose(free, free[:1], rtol=1e-6, atol=0))
     for symbol, color, dashes, here, without in zip(
         _FLAVOURS, (BLUE, ORANGE, GREEN), ("-", "--", "-."), flux, free, strict=True
     ):
@@ -209,7 +211,7 @@ def interaction_figure(
     return figure
 
 
-def corner_figure(draws: Mapping[str, Float[ArrayLike, "..."]], units: Mapping[str, str]) -> Figure:
+def corner_figure(draws: Mapping[str, Float[Numbers, "..."]], units: Mapping[str, str]) -> Figure:
     """Marginal distributions of all pairs of parameters with 68 and 95 % regions, and medians with 68 % intervals above.
 
     `draws` by name, in any shape; the default prior's log-uniform parameters are drawn as log₁₀.

@@ -29,6 +29,7 @@ from jaxnu.mesh import Resolution, log_energy_nodes, shell_edges
 from jaxnu.neutrinos import charge_couplings
 from jaxnu.rates import shell_depths
 from jaxnu.sources import mass_fractions
+from jaxnu.thermal import exponential_integral
 from jaxnu.universe import Universe
 
 
@@ -64,9 +65,12 @@ def _shell_factors(universe: Universe, log_energy: Float[Array, "node"], scale: 
     closed forms of the line give its depth τ and the mean position c of its absorption; with the line as a box of width w about c,
     escape = e^{−τ} + (c − w/2)(1 − e^{−τ}) + w[(1 − e^{−τ})/τ − e^{−τ}], exact for τ → 0 (any c, w), for a line inside the shell (w → 0)
     and for a uniform shell (c = ½, w = 1). w is the line's own width, cut where it would leave the shell.
+    Opaque wings need their density r = dτ/ds at the exit, too: rising ones are exponentials with dτ/ds = r + κτ(s), hence
+    escape = [e^q E₁(q) − e^{−τ} e^{q+τ} E₁(q+τ)]/κ, q = r/κ; falling ones a box at the exit whose width goes from 2c to τ/r.
     """
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
-    near, far, box = (jnp.tensordot(couplings, part, (1, 1)) for part in shell_depths(universe, log_energy, scale))
+    depths = shell_depths(universe, log_energy, scale)
+    near, far, box, rising, falling, leaving, entering = (jnp.tensordot(couplings, part, (1, 1)) for part in depths)
     depth = near + far
     box = jnp.minimum(box, 2 * jnp.minimum(near, far))
     survival = jnp.exp(-depth)
@@ -75,7 +79,18 @@ def _shell_factors(universe: Universe, log_energy: Float[Array, "node"], scale: 
     # (1 − e^{−τ})/τ and [(1/τ − ½)(1 − e^{−τ}) − e^{−τ}]/τ
     mean = jnp.where(small, 1 - depth / 2 * (1 - depth / 3), (1 - survival) / safe)
     shape = jnp.where(small, -depth / 12 * (1 - depth / 2), (mean - (1 + survival) / 2) / safe)
-    return survival, survival + far * mean + box * shape
+    escape = survival + far * mean + box * shape
+
+    opaque = jnp.minimum(depth, 1e4) ** 4
+    opaque = opaque / (0.1 + opaque)
+    rises, falls = (rising > depth / 2) & ~small, (falling > depth / 2) & ~small
+    growth = jnp.maximum((entering - leaving) / safe, 1e-2)
+    start = jnp.where(rises, jnp.maximum(leaving / growth, 1e-12), 1.0)
+    exponential = (exponential_integral(start) - survival * exponential_integral(start + depth)) / growth
+    width = jnp.where(falls, (2 * far + depth * depth / 3) / (safe * (1 + leaving / 3)), 0.0)
+    at_exit = survival + width * (mean - survival)
+    wing = jnp.where(rises, exponential, at_exit)
+    return survival, escape + jnp.where(rises | falls, opaque, 0.0) * (wing - escape)
 
 
 def _through_shells(survival, gained, start):

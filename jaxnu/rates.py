@@ -38,18 +38,24 @@ def _line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[A
 
 
 class ShellDepths(NamedTuple):
-    """Optical depth across shells for |q_ij|² = 1."""
+    """Optical depth across shells for |q_ij|² = 1, and where in the shell it sits."""
 
     near: Float[Array, "shell target=3 energy"]
     far: Float[Array, "shell target=3 energy"]
     box: Float[Array, "shell target=3 energy"]
+    rising: Float[Array, "shell target=3 energy"]
+    falling: Float[Array, "shell target=3 energy"]
+    exit: Float[Array, "shell target=3 energy"]
+    entry: Float[Array, "shell target=3 energy"]
 
 
 def shell_depths(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, "edge"]) -> ShellDepths:
     """Optical depth across each shell, in the parts `near` and `far` that its two edges carry.
 
     near + far is the depth; far/(near + far) is where in the shell the absorption sits, from the near edge; box/(near + far) is
-    the width of the line over that of the shell, 1 if the line is wider. `log_energy` is ln(E/GeV) today, `scale` = 1 + z ascending.
+    the width of the line over that of the shell, 1 if the line is wider. In shells that hold only a wing of the line, the depth is
+    also in `rising` (v > 0, denser outwards) or `falling` (v < 0), and `exit`, `entry` are its densities per shell at the near and
+    the far edge. `log_energy` is ln(E/GeV) today, `scale` = 1 + z ascending.
     """
     # Edge by edge: the closed forms are evaluated once for each, and stay in the cache.
     v, line, rho = jax.lax.map(jax.checkpoint(lambda u: _line(universe, log_energy, u)), scale)
@@ -59,8 +65,21 @@ def shell_depths(universe: Universe, log_energy: Float[Array, "energy"], scale: 
     near, far = thermal.shell_weights(v, line)
     along = (slow * _depth_scale(universe))[:, None, None] * rho
     near, far = near * along[:-1], far * along[1:]
-    width = thermal.PROFILE_WIDTH / jnp.maximum(v[:-1] - v[1:], thermal.PROFILE_WIDTH)
-    return ShellDepths(near, far, (near + far) * width)
+    step = v[:-1] - v[1:]
+    width = thermal.PROFILE_WIDTH / jnp.maximum(step, thermal.PROFILE_WIDTH)
+    density = line.value * along
+    depth = near + far
+    rises, falls = v[1:] > 0, v[:-1] < 0
+    wing = rises | falls
+    return ShellDepths(
+        near,
+        far,
+        depth * width,
+        jnp.where(rises, depth, 0.0),
+        jnp.where(falls, depth, 0.0),
+        jnp.where(wing, step * density[:-1], 0.0),
+        jnp.where(wing, step * density[1:], 0.0),
+    )
 
 
 def _depth_scale(universe: Universe) -> Float[Array, ""]:

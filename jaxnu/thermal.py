@@ -98,6 +98,13 @@ def shell_weights(
     return near, far
 
 
+def exponential_integral(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """e^x E₁(x) = ∫₀^∞ e^{−t}/(x + t) dt for x > 0, to 4e-4: ln(1 + r(x)/x) with r rising from e^{−γ_Euler} to 1."""
+    above = 0.5614594836 + x * (24.847383 + x * (93.41365 + x * 42.775159))
+    below = 1 + x * (40.077433 + x * (114.25712 + x * 42.775159))
+    return jnp.log1p(above / (x * below))
+
+
 @cache
 def _mean_energy_fit(kind: str, terms_x: int = 12, terms_a: int = 16) -> tuple[tuple[float, ...], ...]:
     """2-D Chebyshev coefficients of g/(1 + x), where ⟨·⟩ = √(x² + a² + g) is a mean relic energy above u = x.

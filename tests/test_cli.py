@@ -212,10 +212,10 @@ def test_posterior_is_interrupted_killed_and_resumed(cache, tmp_path):
     code, complaint = stopped_by(signal.SIGKILL)
     assert code == -signal.SIGKILL and "Going on with the unfinished run in run." in complaint
 
-    other = subprocess.run([*words, "--seed", "3"], **pipes, timeout=60)
+    other = subprocess.run([*words, "--seed", "3"], check=False, **pipes, timeout=60)
     assert other.returncode == 2 and "unfinished run with other settings (seed)" in other.stderr
 
-    done = subprocess.run([*words, "--quiet"], **pipes, timeout=240)
+    done = subprocess.run([*words, "--quiet"], check=False, **pipes, timeout=240)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "rust this" in done.stdout and "Best fit" in done.stdout and "posterior.nc" in done.stdout
@@ -223,5 +223,5 @@ def test_posterior_is_interrupted_killed_and_resumed(cache, tmp_path):
     files = ["config.toml", "corner.png", "posterior.nc", "spectrum.png", "summary.csv", "summary.txt"]
     assert sorted(path.name for path in folder.iterdir()) == files
     assert load_posterior(folder / "posterior.nc").draws["mass"].shape == (2, 15)
-    again = subprocess.run(words, **pipes, timeout=60)
+    again = subprocess.run(words, check=False, **pipes, timeout=60)
     assert again.returncode == 2 and "holds a finished run" in again.stderr

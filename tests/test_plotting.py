@@ -103,11 +103,21 @@ def test_interaction_figure_divides_flux_by_free_flux():
     figure = interaction_figure(energy, np.array([[0.5], [0.7], [1.2]]) * free, free)
     ratios = [line.get_ydata()[0] for line in figure.axes[1].lines[:3]]
     assert ratios == pytest.approx([0.5, 0.7, 1.2])
+    assert [line.get_label() for line in figure.axes[0].lines[3:]] == ["each, no interactions"]
+
+
+def test_interaction_figure_draws_free_fluxes_that_differ_one_by_one():
+    energy = np.geomspace(1e4, 1e6, 7)
+    free = np.array([[1.8], [0.6], [0.6]]) * 1e-18 * (energy / 1e5) ** -2.0
+    dotted = [line for line in interaction_figure(energy, free, free).axes[0].lines if line.get_linestyle() == ":"]
+    np.testing.assert_allclose(np.stack([line.get_ydata() for line in dotted]), energy**2 * free)
 
 
 def test_corner_draws_logarithms_of_log_uniform_parameters_and_units_of_unknown_ones():
     draws = np.random.default_rng(1).normal(size=(3, 2, 500))
-    figure = corner_figure({"mass": 10 ** draws[0], "halo": draws[1], "index": draws[2]}, {"mass": "MeV", "halo": "kpc"})
+    figure = corner_figure(
+        {"mass": 10 ** draws[0], "halo": draws[1], "index": draws[2]}, {"mass": "MeV", "halo": "kpc"}
+    )
     assert len(figure.axes) == 9
     labels = [axes.get_xlabel() for axes in figure.axes[-3:]]
     assert labels == [r"$\log_{10}\,m_{Z'}$ / MeV", r"$\gamma$", "halo [kpc]"]

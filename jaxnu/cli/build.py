@@ -45,10 +45,11 @@ def make_universe(settings: SpectrumSettings) -> Universe:
     """The point of `jaxnu spectrum`."""
     point, model = settings.point, settings.model
     try:
-        if point.sum_masses is None:
-            neutrinos = Neutrinos(point.lightest, model.ordering, model.mixing)
-        else:
+        if point.sum_masses is not None:
             neutrinos = Neutrinos.from_sum(point.sum_masses, model.ordering, model.mixing)
+        else:
+            assert point.lightest is not None
+            neutrinos = Neutrinos(point.lightest, model.ordering, model.mixing)
         source = Source(PowerLaw(point.amplitude, point.index), make_evolution(model.evolution), model.flavour)
         return Universe(LmuLtau(point.mass, point.coupling), neutrinos, source)
     except ValueError as error:

@@ -32,14 +32,16 @@ def number(default: float | None, doc: str, *, above: float | None = None, least
     return _setting(default, doc, read, float)
 
 
-def count(default: int, doc: str, *, least: int = 1) -> Any:
-    """A whole number, not less than `least`."""
+def count(default: int, doc: str, *, least: int = 1, most: int | None = None) -> Any:
+    """A whole number from `least` to `most`."""
 
     def read(value: Any, name: str) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise Refused(f"{name} must be a whole number, got {value!r}")
         if value < least:
             raise Refused(f"{name} must be at least {least}, got {value}")
+        if most is not None and value > most:
+            raise Refused(f"{name} must be at most {most}, got {value}")
         return value
 
     return _setting(default, doc, read, int)

@@ -43,7 +43,10 @@ def _tables(best: Fit) -> dict:
         "errors": best.errors,
         "units": best.units,
         "covariance": {"names": list(best.names), "matrix": best.covariance.tolist()},
-        "power_law": {"chi2": best.power_law.chi2, **{name: best.power_law.values[name] for name in ("amplitude", "index")}},
+        "power_law": {
+            "chi2": best.power_law.chi2,
+            **{name: best.power_law.values[name] for name in ("amplitude", "index")},
+        },
         "comparison": asdict(best.comparison),
         "modes": [{"chi2": mode.chi2, **mode.values} for mode in best.modes],
     }

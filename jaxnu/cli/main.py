@@ -43,6 +43,8 @@ def _run(argv: Sequence[str]) -> int:
         if goes_on:
             say(f"Going on with the unfinished run in {asked.output}.", asked.quiet)
         words = command.run(settings, subject, asked.output, asked.quiet)
+    except OSError as error:
+        raise Refused(f"cannot write into {asked.output}: {error.strerror or error}") from error
     except KeyboardInterrupt:
         print(f"\nInterrupted: the same command again {command.CONTINUES}.", file=sys.stderr)
         return 130

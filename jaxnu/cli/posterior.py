@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnu.cli.build import make_model
+from jaxnu.cli.fields import Refused
 from jaxnu.cli.folder import CHECKPOINT
 from jaxnu.cli.settings import PosteriorSettings
 from jaxnu.cli.words import BEST, POWER_LAW, best_fit_in_words, duration, say
@@ -27,17 +28,20 @@ def run(settings: PosteriorSettings, model: Model, folder: Path, quiet: bool) ->
     sampling, search = settings.sampling, settings.search
     sample_key, fit_key = jax.random.key(settings.seed), jax.random.key(settings.seed + 1)
     say(f"Sampling {sampling.chains} chains of {sampling.warmup} + {sampling.draws} steps, compiling first.", quiet)
-    result = sample(
-        model,
-        sample_key,
-        chains=sampling.chains,
-        warmup=sampling.warmup,
-        draws=sampling.draws,
-        sweep=sampling.sweep,
-        block=sampling.block,
-        checkpoint=folder / CHECKPOINT,
-        progress=not quiet,
-    )
+    try:
+        result = sample(
+            model,
+            sample_key,
+            chains=sampling.chains,
+            warmup=sampling.warmup,
+            draws=sampling.draws,
+            sweep=sampling.sweep,
+            block=sampling.block,
+            checkpoint=folder / CHECKPOINT,
+            progress=not quiet,
+        )
+    except ValueError as error:  # a checkpoint of other versions, a likelihood that is nowhere finite
+        raise Refused(str(error)) from error
     result.save(folder / "posterior.nc")
     summary_table(result).to_csv(folder / "summary.csv", index_label="parameter")
     say("Searching for the best fit.", quiet)
@@ -62,4 +66,6 @@ def _thinned(model: Model, result: Posterior, count: int) -> Universe:
     draws = {name: np.ravel(values) for name, values in result.draws.items()}
     size = next(iter(draws.values())).size
     chosen = np.unique(np.linspace(0, size - 1, min(count, size)).round().astype(int))
-    return jax.vmap(lambda values: universe_at(model, values))({name: jnp.asarray(v[chosen]) for name, v in draws.items()})
+    return jax.vmap(lambda values: universe_at(model, values))(
+        {name: jnp.asarray(v[chosen]) for name, v in draws.items()}
+    )

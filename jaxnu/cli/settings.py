@@ -99,7 +99,7 @@ class Energies:
 
 
 def _seed() -> int:
-    return count(0, "seed of all random numbers", least=0)
+    return count(0, "seed of all random numbers", least=0, most=2**32 - 1)
 
 
 def _quick() -> bool:
@@ -112,9 +112,9 @@ class PosteriorSettings:
 
     command: ClassVar[str] = "posterior"
     small: ClassVar[dict] = {
-        "mesh": {"nodes": 120, "shells": 20},
-        "sampling": {"chains": 2, "warmup": 60, "draws": 60, "sweep": 256, "bands": 40},
-        "search": {"sweep": 256, "starts": 4, "steps": 20},
+        "mesh": {"nodes": 80, "shells": 12},
+        "sampling": {"chains": 2, "warmup": 50, "draws": 50, "sweep": 128, "bands": 100},
+        "search": {"sweep": 128, "starts": 2, "steps": 10},
     }
 
     seed: int = _seed()
@@ -133,8 +133,8 @@ class FitSettings:
 
     command: ClassVar[str] = "fit"
     small: ClassVar[dict] = {
-        "mesh": {"nodes": 120, "shells": 20},
-        "search": {"sweep": 256, "starts": 4, "steps": 20},
+        "mesh": {"nodes": 80, "shells": 12},
+        "search": {"sweep": 128, "starts": 4, "steps": 20},
     }
 
     seed: int = _seed()
@@ -151,7 +151,7 @@ class SpectrumSettings:
     """`jaxnu spectrum`, in which nothing is random."""
 
     command: ClassVar[str] = "spectrum"
-    small: ClassVar[dict] = {"mesh": {"nodes": 120, "shells": 20}, "energies": {"points": 100}}
+    small: ClassVar[dict] = {"mesh": {"nodes": 80, "shells": 12}, "energies": {"points": 100}}
 
     seed: int = _seed()
     quick: bool = _quick()

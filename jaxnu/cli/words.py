@@ -26,7 +26,7 @@ def best_fit_in_words(best: Fit) -> str:
         f"{values['lightest']:.2g} eV, A = {values['amplitude']:.3g}e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹, γ = {values['index']:.3g};\n"
         f"χ² = {best.chi2:.1f} for {best.points} points, {gain} the best power law (A = {free['amplitude']:.3g}e-18, "
         f"γ = {free['index']:.3g}, χ² = {best.power_law.chi2:.1f}).\n"
-        f"ΔAIC = {aic:+.1f} and ΔBIC = {bic:+.1f}: {_preference(aic, bic)}."
+        f"ΔAIC = {aic:+.1f} and ΔBIC = {bic:+.1f}: {_preference(aic, bic, against.parameters - against.parameters_power_law)}."
     )
 
 
@@ -36,9 +36,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _preference(aic: float, bic: float) -> str:
+def _preference(aic: float, bic: float, extra: int) -> str:
     if aic < 0 and bic < 0:
         return "both prefer the interactions"
     if aic >= 0 and bic >= 0:
-        return "neither prefers the interactions, which cost three parameters"
+        return f"neither prefers the interactions, which cost {extra} parameters"
     return f"{'AIC' if aic < 0 else 'BIC'} alone prefers the interactions"

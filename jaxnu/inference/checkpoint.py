@@ -18,16 +18,21 @@ from jaxnu.inference.configuration import difference
 FILE = "checkpoint.npz"
 
 
+Arrays = Mapping[str, np.ndarray]
+
+
 def save_checkpoint(
-    directory: str | os.PathLike[str], configuration: Mapping[str, Any], state: Any, history: Mapping[str, np.ndarray]
+    directory: str | os.PathLike[str], configuration: Mapping[str, Any], state: Any, population: Arrays, history: Arrays
 ) -> None:
-    """Write the sampler's `state` and the `history` of draws; what was there is replaced in one step."""
+    """Write the sampler's `state`, its `population` and the `history` of draws; what was there is replaced in one step."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    leaves = {f"state_{number}": _storable(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
+    leaves = {str(number): _storable(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
+    groups = {"state": leaves, "population": population, "history": history}
+    arrays = {f"{group}/{name}": array for group, members in groups.items() for name, array in members.items()}
     partial = directory / (FILE + ".partial")
     with open(partial, "wb") as file:
-        np.savez(file, configuration=np.asarray(json.dumps(configuration)), **leaves, **history)
+        np.savez(file, configuration=np.asarray(json.dumps(configuration)), **arrays)
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, directory / FILE)
@@ -35,8 +40,8 @@ def save_checkpoint(
 
 def load_checkpoint(
     directory: str | os.PathLike[str], configuration: Mapping[str, Any]
-) -> tuple[list[np.ndarray], dict[str, np.ndarray]] | None:
-    """The leaves of the state and the history, or None if there is no checkpoint.
+) -> tuple[list[np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]] | None:
+    """The leaves of the state, the population and the history, or None if there is no checkpoint.
 
     Raises ValueError if it cannot be read or belongs to another configuration, naming the field that differs.
     """
@@ -47,14 +52,17 @@ def load_checkpoint(
         with np.load(path) as stored:
             arrays = dict(stored)
         theirs = json.loads(str(arrays.pop("configuration")))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"the checkpoint {path} cannot be read: {error}") from error
     differs = difference(theirs, json.loads(json.dumps(configuration)))
     if differs:
         raise ValueError(f"the checkpoint {path} belongs to another configuration: its {differs}")
-    count = sum(name.startswith("state_") for name in arrays)
-    leaves = [arrays.pop(f"state_{number}") for number in range(count)]
-    return leaves, arrays
+    groups: dict[str, dict[str, np.ndarray]] = {"state": {}, "population": {}, "history": {}}
+    for name, array in arrays.items():
+        group, _, member = name.partition("/")
+        groups[group][member] = array
+    leaves = [groups["state"][str(number)] for number in range(len(groups["state"]))]
+    return leaves, groups["population"], groups["history"]
 
 
 def restore(state: Any, leaves: list[np.ndarray]) -> Any:

@@ -25,7 +25,7 @@ class Coordinates:
 
     transforms: dict[str, Transform]
     units: dict[str, str]
-    unravel: Callable[[Float[Array, "u"]], Values]
+    unravel: Callable[[Float[Array, " u"]], Values]
     size: int
 
 
@@ -59,24 +59,24 @@ def _transform(distribution: dist.Distribution) -> Transform:
     return biject_to(distribution.support)
 
 
-def constrain(where: Coordinates, u: Float[Array, "u"]) -> Values:
+def constrain(where: Coordinates, u: Float[Array, " u"]) -> Values:
     """Values of the sites at u."""
     return {name: where.transforms[name](part) for name, part in where.unravel(u).items()}
 
 
-def _unconstrain(where: Coordinates, values: Values) -> Float[Array, "u"]:
+def _unconstrain(where: Coordinates, values: Values) -> Float[Array, " u"]:
     """u at values of the sites."""
     return ravel_pytree({name: transform.inv(values[name]) for name, transform in where.transforms.items()})[0]
 
 
-def prior_draw(model: Model, where: Coordinates, key: PRNGKeyArray) -> Float[Array, "u"]:
+def prior_draw(model: Model, where: Coordinates, key: PRNGKeyArray) -> Float[Array, " u"]:
     """u of one draw from the prior."""
     with handlers.block(), handlers.seed(rng_seed=key), handlers.trace() as trace:
         model.prior()
     return _unconstrain(where, {name: trace[name]["value"] for name in where.transforms})
 
 
-def log_prior(model: Model, where: Coordinates, u: Float[Array, "u"]) -> Float[Array, ""]:
+def log_prior(model: Model, where: Coordinates, u: Float[Array, " u"]) -> Float[Array, ""]:
     """ln of the prior's density of u: that of the values × |∂values/∂u|."""
     parts = where.unravel(u)
     values = constrain(where, u)

@@ -27,7 +27,7 @@ class Covariance:
 
 
 def curvature(
-    log_likelihood: Batch, at: Float[np.ndarray, "u"], spread: Float[np.ndarray, "u"]
+    log_likelihood: Batch, at: Float[np.ndarray, " u"], spread: Float[np.ndarray, " u"]
 ) -> Float[np.ndarray, "u u"]:
     """−∂²ln L/∂u∂u by differences: steps of a fiftieth of the prior's `spread` first, then of a third of the error found.
 
@@ -38,13 +38,13 @@ def curvature(
     return -hessian(log_likelihood, at, np.minimum(error / 3, 0.05 * spread).astype(at.dtype))
 
 
-def constrained(matrix: Float[np.ndarray, "u u"], spread: Float[np.ndarray, "u"]) -> int:
+def constrained(matrix: Float[np.ndarray, "u u"], spread: Float[np.ndarray, " u"]) -> int:
     """How many directions a curvature constrains better than `FLAT`."""
     return int(np.sum(np.linalg.eigvalsh(matrix * np.outer(spread, spread)) > FLAT))
 
 
 def covariance(
-    where: Coordinates, log_likelihood: Batch, at: Float[np.ndarray, "u"], draws: Float[np.ndarray, "draw u"]
+    where: Coordinates, log_likelihood: Batch, at: Float[np.ndarray, " u"], draws: Float[np.ndarray, "draw u"]
 ) -> Covariance:
     """J H⁻¹ Jᵀ with H the curvature in u and J = ∂values/∂u; `draws` from the prior tell how wide it is.
 
@@ -83,7 +83,7 @@ def covariance(
     return Covariance(names, result, tuple(remarks))
 
 
-def _names(where: Coordinates, at: Float[np.ndarray, "u"]) -> tuple[str, ...]:
+def _names(where: Coordinates, at: Float[np.ndarray, " u"]) -> tuple[str, ...]:
     """Names in the order in which values are raveled: the site's, with its index if it is an array."""
     values = constrain(where, jnp.asarray(at))
     return tuple(

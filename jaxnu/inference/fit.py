@@ -12,11 +12,11 @@ import numpy as np
 import optax
 from jaxtyping import Float, PRNGKeyArray
 
+from jaxnu.inference.compiled import Compiled, Points, compiled, log_likelihood_at, sweep_prior
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, with_gradient
 from jaxnu.inference.covariance import constrained, covariance, curvature
 from jaxnu.inference.differences import gradients
 from jaxnu.inference.posterior import Model, universe_at
-from jaxnu.inference.scout import Scout, log_likelihood_at, scout
 from jaxnu.universe import Universe
 
 Number = float | np.ndarray
@@ -110,17 +110,21 @@ def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, s
             f"fit needs sweep ≥ starts ≥ 1 and steps ≥ 1, got sweep={sweep}, starts={starts}, steps={steps}"
         )
     where = coordinates(model)
-    scouted = scout(model, where, key, sweep)
-    spread = np.std(scouted.points, axis=0)
-    first = np.concatenate([_best(scouted, strength, starts) for strength in (1.0, 0.0)])
+    functions = compiled(model, where)
+    points, log_likelihood = sweep_prior(functions, key, sweep)
+    spread = np.std(points, axis=0)
+    free_likelihood = functions.log_likelihood(points, 0.0)
+    if not np.any(np.isfinite(free_likelihood)):
+        raise ValueError("the log-likelihood without interactions is not finite at any point of the sweep")
+    first = np.concatenate([_best(points, found, starts) for found in (log_likelihood, free_likelihood)])
     strength = np.repeat([1.0, 0.0], starts).astype(first.dtype)
-    ends, values, converged = _refine(model, where, scouted, first, strength, spread, steps)
+    ends, values, converged = _refine(model, where, functions, first, strength, spread, steps)
     order, free_order = np.argsort(-values[:starts]), starts + np.argsort(-values[starts:])
     best, free = ends[order[0]], ends[free_order[0]]
 
-    found = covariance(where, lambda at: scouted.evaluate(at, 1.0), best, scouted.points)
-    free_curvature = curvature(lambda at: scouted.evaluate(at, 0.0), free, spread)
-    peak, points = _data(model.terms)
+    found = covariance(where, lambda at: functions.log_likelihood(at, 1.0), best, points)
+    free_curvature = curvature(lambda at: functions.log_likelihood(at, 0.0), free, spread)
+    peak, number = _data(model.terms)
     chi2 = peak - 2 * values
     remarks = list(found.remarks)
     if not (converged[order[0]] and converged[free_order[0]]):
@@ -133,31 +137,28 @@ def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, s
         covariance=found.matrix,
         log_likelihood=float(values[order[0]]),
         chi2=float(chi2[order[0]]),
-        points=points,
+        points=number,
         modes=tuple(Mode(_values(where, ends[i]), float(chi2[i])) for i in order),
         power_law=Mode(_values(where, free), float(chi2[free_order[0]])),
         power_law_universe=universe_at(model, constrain(where, jnp.asarray(free))).without_interactions(),
         comparison=_compare(
-            chi2[order[0]], chi2[free_order[0]], points, best.size, constrained(free_curvature, spread)
+            chi2[order[0]], chi2[free_order[0]], number, best.size, constrained(free_curvature, spread)
         ),
         remarks=tuple(remarks),
     )
 
 
-def _best(scouted: Scout, strength: float, starts: int) -> Float[np.ndarray, "start u"]:
-    """The best points of the sweep; the very best again where the likelihood is not finite."""
-    values = scouted.log_likelihood if strength else scouted.evaluate(scouted.points, 0.0)
-    order = np.argsort(-values)[:starts]
-    if not np.isfinite(values[order[0]]):
-        raise ValueError("the log-likelihood without interactions is not finite at any point of the sweep")
-    return scouted.points[np.where(np.isfinite(values[order]), order, order[0])]
+def _best(points: Points, log_likelihood: np.ndarray, starts: int) -> Points:
+    """The best points; the very best again where the likelihood is not finite."""
+    order = np.argsort(-log_likelihood)[:starts]
+    return points[np.where(np.isfinite(log_likelihood[order]), order, order[0])]
 
 
 TOLERANCE = 1e-4
 """A search has converged when a step gains less than this in ln L."""
 
 
-def _refine(model: Model, where: Coordinates, scouted: Scout, u, strength, spread, steps: int):
+def _refine(model: Model, where: Coordinates, functions: Compiled, u, strength, spread, steps: int):
     """All searches side by side, one compiled step for all; the last points, ln L there and whether each has converged."""
     log_likelihood = log_likelihood_at(model, where)
 
@@ -192,9 +193,9 @@ def _refine(model: Model, where: Coordinates, scouted: Scout, u, strength, sprea
 
     def start(strength, points):
         def values(at):
-            return -scouted.evaluate(at, strength)
+            return -functions.log_likelihood(at, strength)
 
-        return values(points), gradients(values, points, 1e-3 * spread)
+        return values(points), gradients(values, points, spread)
 
     halves = [start(s, part) for s, part in zip((1.0, 0.0), np.split(u, 2), strict=True)]
     value, gradient = (jnp.asarray(np.concatenate(parts), dtype=u.dtype) for parts in zip(*halves, strict=True))

@@ -1,29 +1,32 @@
-"""Draws from a posterior by NUTS, in blocks that survive a kill."""
+"""Draws from a posterior by NUTS with jumps between modes, in blocks that survive a kill."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 from numpyro.infer import NUTS
+from numpyro.infer.hmc import HMCState
 from numpyro.infer.util import ParamInfo
 from tqdm.auto import tqdm
 
 from jaxnu.inference.checkpoint import load_checkpoint, restore, save_checkpoint
+from jaxnu.inference.compiled import Compiled, Points, compiled, log_likelihood_at, sweep_prior
 from jaxnu.inference.configuration import describe
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior, with_gradient
 from jaxnu.inference.differences import gradients
+from jaxnu.inference.population import Population, jump, learn, starts
 from jaxnu.inference.posterior import Model
 from jaxnu.inference.result import Posterior, make_posterior
-from jaxnu.inference.scout import Scout, log_likelihood_at, scout
 
-MAX_TREE_DEPTH = 7
-"""At most 127 gradients per draw: chains advance together, so that one that turns late holds up all of them."""
+MAX_TREE_DEPTH = 4
+"""At most 15 gradients per draw: chains advance together, so that one that turns late holds up all of them."""
 
 
 @jax.numpy_dtype_promotion("standard")  # numpyro mixes types
@@ -32,121 +35,139 @@ def sample(
     key: PRNGKeyArray,
     *,
     chains: int = 4,
-    warmup: int = 200,
-    draws: int = 500,
+    warmup: int = 100,
+    draws: int = 400,
     sweep: int = 1024,
+    jumps: int = 4,
     checkpoint: str | os.PathLike[str] | None = None,
     block: int = 25,
     progress: bool = True,
 ) -> Posterior:
     """`draws` from each of `chains` by NUTS (1111.4246) after `warmup` steps, all chains advancing together.
 
-    The chains start from distinct points of `sweep` prior draws, drawn in proportion to the posterior mass that each stands for,
-    and with the sweep's covariance as their metric. With `checkpoint`, a directory, the state and all draws are written
-    every `block` steps; the same call continues from there and gives the draws of an uninterrupted run.
-    Raises ValueError for counts that are not positive, fewer sweep points than chains, and a checkpoint of another
-    configuration.
+    First, `sweep` draws from the prior and what they lead to (see `Population`) give a rough picture of the posterior. Chains
+    start from distinct points of it, in proportion to posterior mass, and it provides their metric. Each draw is a NUTS
+    trajectory followed by `jumps` Metropolis steps with proposals from the picture, which carry chains between modes; both leave
+    the posterior invariant, whatever the picture is like. Warm-up adapts the step size.
+
+    With `checkpoint`, a directory, the state and all draws are written every `block` steps; the same call continues from
+    there and gives the draws of an uninterrupted run.
+    Raises ValueError for counts that are not positive, a sweep with fewer good points than chains, and a checkpoint of
+    another configuration.
     """
     counts = {"chains": chains, "warmup": warmup, "draws": draws, "sweep": sweep, "block": block}
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name} must be positive, got {count}")
+    if jumps < 0:
+        raise ValueError(f"jumps must not be negative, got {jumps}")
     where = coordinates(model)
-    configuration = describe(model, where, key, chains=chains, warmup=warmup, draws=draws, sweep=sweep)
+    settings = {"chains": chains, "warmup": warmup, "draws": draws, "sweep": sweep, "jumps": jumps}
+    configuration = describe(model, where, key, **settings)
     stored = load_checkpoint(checkpoint, configuration) if checkpoint is not None else None
 
-    scout_key, start_key, chain_key = jax.random.split(key, 3)
-    keys = jax.random.split(chain_key, chains)
+    sweep_key, start_key, chain_key, jump_key = jax.random.split(key, 4)
+    functions = compiled(model, where)
+    potential = _Potential(model, where, functions)
     if stored is None:
-        start = _start(model, where, scout(model, where, scout_key, sweep), start_key, chains)
-        advance, state = _sampler(model, where, keys, warmup, *start)
-        history = {}
+        population = learn(functions, *sweep_prior(functions, sweep_key, sweep), _generator(start_key))
+        points, history = starts(population, _generator(start_key, 1), chains), {}
     else:
-        leaves, history = stored
-        blank = jnp.zeros((chains, where.size))
-        advance, state = _sampler(model, where, keys, warmup, ParamInfo(blank, blank[:, 0], blank), jnp.eye(where.size))
-        state = restore(state, leaves)
+        leaves, parts, history = stored
+        population = Population(**parts)
+        points = np.zeros((chains, where.size), dtype=population.centres.dtype)
+    kernel = NUTS(
+        potential_fn=potential.function,
+        inverse_mass_matrix=jnp.asarray(population.covariance, dtype=points.dtype),
+        adapt_mass_matrix=False,
+        dense_mass=True,
+        max_tree_depth=MAX_TREE_DEPTH,
+    )
+    state = kernel.init(jax.random.split(chain_key, chains), warmup, potential.at(points, population), (), {})
+    state = state if stored is None else restore(state, leaves)
+    advance = jax.jit(lambda state: kernel.sample(state, (), {}))
 
     rows: list[dict[str, np.ndarray]] = []
     done, total = int(state.i[0]), warmup + draws
     with tqdm(total=total, initial=done, disable=not progress, desc="warm-up") as bar:
         while done < total:
             state = advance(state)
+            state, accepted = _jumped(state, potential, population, _generator(jump_key, done), jumps)
             done += 1
             if done > warmup:
-                rows.append({name: np.asarray(getattr(state, field)) for name, field in _RECORDED.items()})
+                rows.append({"jumps": accepted} | {name: np.asarray(get(state)) for name, get in _RECORDED.items()})
             if checkpoint is not None and (done % block == 0 or done in (warmup, total)):
                 history, rows = _appended(history, rows), []
-                save_checkpoint(checkpoint, configuration, state, history)
+                save_checkpoint(checkpoint, configuration, state, asdict(population), history)
             if progress:
                 bar.set_description("warm-up" if done <= warmup else "draws", refresh=False)
-                bar.set_postfix(
-                    steps=int(jnp.max(state.num_steps)), divergent=int(jnp.sum(state.diverging)), refresh=False
-                )
+                bar.set_postfix(steps=int(np.max(state.num_steps)), jumps=int(np.sum(accepted)), refresh=False)
             bar.update()
     return _result(where, _appended(history, rows), configuration)
 
 
-_RECORDED = {
-    "u": "z",
-    "diverging": "diverging",
-    "n_steps": "num_steps",
-    "acceptance_rate": "accept_prob",
-    "energy": "energy",
-    "potential_energy": "potential_energy",
+_RECORDED: dict[str, Callable[[HMCState], jax.Array]] = {
+    "u": lambda state: state.z,
+    "lp": lambda state: -state.potential_energy,
+    "diverging": lambda state: state.diverging,
+    "n_steps": lambda state: state.num_steps,
+    "acceptance_rate": lambda state: state.accept_prob,
+    "energy": lambda state: state.energy,
+    "step_size": lambda state: state.adapt_state.step_size,
 }
-"""What is kept of every draw: our name, or ArviZ's, and the sampler's."""
+"""What is kept of every draw, by the names that ArviZ knows."""
 
 
-def _start(
-    model: Model, where: Coordinates, scouted: Scout, key: PRNGKeyArray, chains: int
-) -> tuple[ParamInfo, Float[Array, "u u"]]:
-    """Points for the chains, with potential and gradient there, and the metric: the inverse mass matrix.
+class _Potential:
+    """−ln of the posterior's density of u: for NUTS, and by batches at given points."""
 
-    Draws from the prior stand for posterior mass in proportion to their likelihood: the largest of ln L + Gumbel noise are
-    draws without replacement. The metric is the covariance of all draws so weighted, shrunk as Stan does by their effective
-    number. The gradient by differences, good for a first half step, saves a compilation.
-    """
-    count = int(np.sum(np.isfinite(scouted.log_likelihood)))
-    if count < chains:
-        raise ValueError(
-            f"{chains} chains need as many starts, but the likelihood is finite at {count} sweep points only"
-        )
-    noise = np.asarray(jax.random.gumbel(key, scouted.log_likelihood.shape))
-    points = scouted.points[np.argsort(-(scouted.log_likelihood + noise))[:chains]]
+    def __init__(self, model: Model, where: Coordinates, functions: Compiled) -> None:
+        log_likelihood = log_likelihood_at(model, where)
+        self.functions = functions
+        self.function = with_gradient(lambda u: -log_prior(model, where, u) - log_likelihood(u, jnp.ones_like(u[0])))
+        self._prior_slope = jax.jit(jax.vmap(jax.grad(lambda u: -log_prior(model, where, u))))
 
-    weights = np.exp(scouted.log_likelihood - np.max(scouted.log_likelihood))
-    weights = weights / np.sum(weights)
-    effective = 1 / np.sum(weights**2)
-    variance = np.var(scouted.points, axis=0)
-    metric = np.cov(scouted.points, rowvar=False, aweights=weights, ddof=0).reshape(where.size, where.size)
-    metric = (effective * metric + 5 * np.diag(np.minimum(np.diag(metric) + 0.01 * variance, variance))) / (
-        effective + 5
-    )
+    def at(self, points: Points, population: Population) -> ParamInfo:
+        """Value and gradient. Differences of compiled values stand in for the gradient, which saves compiling it once more."""
+        likelihood = self.functions.log_likelihood(points, 1.0)
+        value = -self.functions.log_prior(points) - likelihood
+        return ParamInfo(jnp.asarray(points), jnp.asarray(value), self.slope(points, population))
 
-    prior_part = jax.jit(jax.vmap(jax.value_and_grad(lambda u: -log_prior(model, where, u))))
-    potential, gradient = prior_part(jnp.asarray(points))
-    slope = gradients(lambda at: -scouted.evaluate(at, 1.0), points, 1e-3 * np.sqrt(variance))
-    value = jnp.asarray(-scouted.evaluate(points, 1.0), dtype=potential.dtype)
-    first = ParamInfo(jnp.asarray(points), potential + value, gradient + jnp.asarray(slope, dtype=gradient.dtype))
-    return first, jnp.asarray(metric, dtype=potential.dtype)
+    def slope(self, points: Points, population: Population) -> jax.Array:
+        """The gradient alone."""
+        scale = np.sqrt(np.diag(population.covariance))
+        of_likelihood = gradients(lambda at: -self.functions.log_likelihood(at, 1.0), points, scale)
+        return self._prior_slope(jnp.asarray(points)) + jnp.asarray(of_likelihood, dtype=points.dtype)
 
 
-def _sampler(model: Model, where: Coordinates, keys: PRNGKeyArray, warmup: int, first: ParamInfo, metric):
-    """The compiled step of all chains, and their first state."""
-    log_likelihood = log_likelihood_at(model, where)
-    potential = with_gradient(lambda u: -log_prior(model, where, u) - log_likelihood(u, jnp.ones_like(u[0])))
-    kernel = NUTS(potential_fn=potential, inverse_mass_matrix=metric, dense_mass=True, max_tree_depth=MAX_TREE_DEPTH)
-    state = kernel.init(keys, warmup, first, (), {})
-    return jax.jit(lambda state: kernel.sample(state, (), {})), state
+def _jumped(
+    state: HMCState, potential: _Potential, population: Population, rng: np.random.Generator, jumps: int
+) -> tuple[HMCState, np.ndarray]:
+    """The state after the jumps, and how many each chain accepted."""
+    at, log_target = np.asarray(state.z), -np.asarray(state.potential_energy)
+    if not jumps:
+        return state, np.zeros(len(at), int)
+    at, log_target, accepted = jump(population, potential.functions, rng, at, log_target, jumps)
+    moved = accepted > 0
+    if not np.any(moved):
+        return state, accepted
+    slope = np.array(state.z_grad)
+    slope[moved] = np.asarray(potential.slope(at[moved], population))
+    state = state._replace(z=jnp.asarray(at), potential_energy=jnp.asarray(-log_target), z_grad=jnp.asarray(slope))
+    return state, accepted
+
+
+def _generator(key: PRNGKeyArray, *more: int) -> np.random.Generator:
+    """NumPy's random numbers for a key and further integers: the same after a resumption."""
+    return np.random.default_rng([*np.ravel(jax.random.key_data(key)).tolist(), *more])
 
 
 def _appended(history: Mapping[str, np.ndarray], rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The draws so far, axes (draw, chain, ...), with more of them at the end."""
     if not rows:
         return dict(history)
-    new = {name: np.stack([row[name] for row in rows]) for name in _RECORDED}
-    return {name: np.concatenate([history[name], new[name]]) if history else new[name] for name in _RECORDED}
+    new = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return {name: np.concatenate([history[name], part]) for name, part in new.items()} if history else new
 
 
 def _result(where: Coordinates, history: Mapping[str, np.ndarray], configuration: Mapping[str, Any]) -> Posterior:

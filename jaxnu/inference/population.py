@@ -1,0 +1,149 @@
+"""A rough picture of the whole posterior, from values of the likelihood alone: where chains start and where they may jump.
+
+The posterior has several modes in the mass and flat regions between them, which a chain that follows gradients crosses
+rarely. Adaptive importance sampling (population Monte Carlo, 0903.0837) finds them with a few thousand values, each much
+cheaper than a trajectory: draws from the prior are weighted, kernels are put around them, draws from those are weighted in turn.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from jaxnu.inference.compiled import Compiled, PerPoint, Points
+
+STAGES = 4
+"""Sets of draws: the first from the prior, each other, half as large, from what those before it have shown."""
+
+FREEDOM = 5.0
+"""Degrees of freedom of the Student t kernels: tails heavier than those of a mode."""
+
+PRIOR_SHARE = 0.1
+"""Share of the prior in the mixture. It bounds posterior/mixture everywhere, so that a chain of jumps cannot stay stuck."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """The mixture q(u): kernels of one shape around weighted centres, and a share of the prior."""
+
+    centres: Points
+    weights: PerPoint
+    cholesky: Float[np.ndarray, "u u"]
+    """Lower Cholesky factor of the kernels' scale matrix."""
+    covariance: Float[np.ndarray, "u u"]
+    """Estimate of the posterior's covariance."""
+
+
+def learn(functions: Compiled, points: Points, log_likelihood: PerPoint, rng: np.random.Generator) -> Population:
+    """A population from draws from the prior, with ln L there, and `STAGES` − 1 sets of half as many further points."""
+    spread, more = np.var(points, axis=0), -(-len(points) // 2)
+    prior = functions.log_prior(points)
+    target = log_likelihood + prior
+    mixtures: list[Population] = []
+    sizes = [len(points)]
+    while True:
+        # All sets together count as draws from the mixture of what they were drawn from, each by its size.
+        parts = [prior, *(log_density(mixture, points, prior) for mixture in mixtures)]
+        drawn_from = np.logaddexp.reduce([part + math.log(size) for part, size in zip(parts, sizes, strict=True)])
+        mixtures.append(_kernels(points, target - drawn_from, spread))
+        if len(mixtures) == STAGES:
+            return mixtures[-1]
+        new = draw(mixtures[-1], functions, rng, more)
+        new_prior = functions.log_prior(new)
+        target = np.concatenate([target, functions.log_likelihood(new, 1.0) + new_prior])
+        points, prior = np.concatenate([points, new]), np.concatenate([prior, new_prior])
+        sizes.append(more)
+
+
+def draw(population: Population, functions: Compiled, rng: np.random.Generator, count: int) -> Points:
+    """Points from the mixture."""
+    size = population.centres.shape[1]
+    centres = population.centres[rng.choice(len(population.weights), count, p=population.weights)]
+    stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, size=(count, 1)))
+    kernels = centres + stretch * (rng.normal(size=(count, size)) @ population.cholesky.T)
+    prior = functions.prior_draws(jax.random.key(rng.integers(2**31)), count)
+    return np.where(rng.random((count, 1)) < PRIOR_SHARE, prior, kernels).astype(prior.dtype)
+
+
+def log_density(population: Population, points: Points, log_prior: PerPoint) -> PerPoint:
+    """ln q at points where the prior's density is known."""
+    size = points.shape[1]
+    inverse = np.linalg.inv(population.cholesky)
+    x, y = points @ inverse.T, population.centres @ inverse.T
+    square = np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)[None] - 2 * x @ y.T
+    shape = -(FREEDOM + size) / 2 * np.log1p(np.maximum(square, 0) / FREEDOM)
+    norm = math.lgamma((FREEDOM + size) / 2) - math.lgamma(FREEDOM / 2) - size / 2 * math.log(FREEDOM * math.pi)
+    norm += np.log(np.abs(np.linalg.det(inverse)))
+    highest = np.max(shape, axis=1)
+    kernels = np.log(np.exp(shape - highest[:, None]) @ population.weights + 1e-300) + highest + norm
+    return np.logaddexp(math.log(PRIOR_SHARE) + log_prior, math.log(1 - PRIOR_SHARE) + kernels)
+
+
+def starts(population: Population, rng: np.random.Generator, count: int) -> Points:
+    """Distinct centres, drawn in proportion to the posterior mass that each stands for."""
+    possible = int(np.count_nonzero(population.weights))
+    if possible < count:
+        raise ValueError(f"{count} chains need as many starts, but the sweep found {possible}: enlarge the sweep")
+    return population.centres[rng.choice(len(population.weights), count, replace=False, p=population.weights)]
+
+
+def jump(
+    population: Population,
+    functions: Compiled,
+    rng: np.random.Generator,
+    at: Points,
+    log_target: PerPoint,
+    tries: int,
+) -> tuple[Points, PerPoint, np.ndarray]:
+    """`tries` Metropolis–Hastings steps of every chain with proposals from the mixture: points, ln target, steps accepted.
+
+    A proposal u′ is accepted with probability min(1, p(u′)q(u)/[p(u)q(u′)]), which leaves p invariant whatever q is.
+    """
+    chains = len(at)
+    proposed = draw(population, functions, rng, tries * chains)
+    both = np.concatenate([proposed, at])
+    prior = functions.log_prior(both)
+    log_q = log_density(population, both, prior)
+    new_target = functions.log_likelihood(proposed, 1.0) + prior[:-chains]
+    gain = np.log(rng.random((tries, chains)))
+    at, log_target, log_q_here, accepted = at.copy(), log_target.copy(), log_q[-chains:].copy(), np.zeros(chains, int)
+    for step in range(tries):
+        rows = slice(step * chains, (step + 1) * chains)
+        better = gain[step] < (new_target[rows] - log_q[rows]) - (log_target - log_q_here)
+        at[better], log_target[better] = proposed[rows][better], new_target[rows][better]
+        log_q_here[better] = log_q[rows][better]
+        accepted += better
+    return at, log_target, accepted
+
+
+def _kernels(points: Points, log_weight: PerPoint, spread: Float[np.ndarray, " u"]) -> Population:
+    """Kernels of the width h = n^{−1/(d+4)} times the weighted covariance, n the effective number of points."""
+    size = points.shape[1]
+    weights = _tempered(log_weight, 4.0 * size)
+    effective = 1 / np.sum(weights**2)
+    mean = weights @ points
+    covariance = (points - mean).T @ ((points - mean) * weights[:, None])
+    # Few points say little about correlations: shrink towards the diagonal, and that towards the prior by a hundredth.
+    diagonal = np.diag(np.minimum(np.diag(covariance) + 0.01 * spread, spread))
+    covariance = (effective * covariance + size * diagonal) / (effective + size)
+    return Population(points, weights, np.linalg.cholesky(covariance) * effective ** (-1 / (size + 4)), covariance)
+
+
+def _tempered(log_weight: PerPoint, least: float) -> PerPoint:
+    """Normalised weights, flattened by the highest power ≤ 1 that leaves `least` effective points."""
+
+    def at_power(power):
+        weights = np.exp(power * (log_weight - np.max(log_weight)))
+        return weights / np.sum(weights)
+
+    low, high = 0.0, 1.0
+    if 1 / np.sum(at_power(high) ** 2) >= least:
+        return at_power(high)
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if 1 / np.sum(at_power(middle) ** 2) >= least else (low, middle)
+    return at_power(low)
