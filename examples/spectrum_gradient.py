@@ -1,4 +1,4 @@
-"""The flux at Earth in bins of energy and how it answers to each parameter, d ln(flux) / d ln(parameter), by forward mode.
+"""The flux at Earth in bins of energy and its gradient, d ln(flux) / d ln(parameter), by forward mode.
 
 Reduced for speed: 200 energy nodes and 32 shells (the default is finer). Writes spectrum_gradient.png.
 """

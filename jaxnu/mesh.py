@@ -13,13 +13,11 @@ from jaxnu.relics import temperature_today
 from jaxnu.universe import Universe
 
 
-# Clusters of nodes, tuned against the brute-force solver of the tests: the share of all nodes that they take, the half-width of
-# their dense core and their reach above and below the resonance, in ln E. The core and the reach above follow the thermal width T₀/m of
-# the line; below lies the dip, as far as sources are seen.
-_SHARE = 0.6
-_CORE = (0.01, 5.0)
+# Shares of the nodes: below the lowest resonance, above the highest, and of those between two, above the lower one.
+_LOWEST, _HIGHEST, _WING = 0.3, 0.16, 0.3
+# Spacing grows from a core of this half-width in ln E (a floor, and a multiple of the thermal width T₀/m of the line).
+_CORE = (0.01, 4.0)
 _ABOVE = (0.05, 20.0)
-_BELOW = 2.0
 
 
 class Resolution(eqx.Module):
@@ -50,35 +48,41 @@ def resonance_log_energy(universe: Universe) -> Float[Array, "target=3"]:
 
 
 def log_energy_nodes(universe: Universe, resolution: Resolution) -> Float[Array, "node"]:
-    """Nodes in ln(E/GeV), ascending: a uniform base and sinh-spaced clusters, both of which move with the resonances.
+    """Nodes in ln(E/GeV), ascending, from resonance to resonance, on each of which lies a node.
 
     A dip has a sharp upper edge at E = m_Z′²/2m_j. On fixed nodes the edge jumps from node to node and autodiff
-    differentiates the staircase; nodes that move with it make the flux in fixed bins smooth in m_Z′ and m_j. The base is
-    anchored to the heaviest target, one cluster sits at each target, and for one source redshift another at E/(1+z).
-    Nodes outside the range collapse on its ends.
+    differentiates the staircase; nodes that move with it make the flux in fixed bins smooth in m_Z′ and m_j. A fixed number of nodes
+    lies between neighbouring resonances (those of a single source redshift count at E/(1+z), too), spaced by sinh away from them.
+    Resonances outside the range collapse on its ends.
     """
     low, high = float(np.log(resolution.lowest)), float(np.log(resolution.highest))
-    centre = resonance_log_energy(universe)
+    edge = resonance_log_energy(universe)
     temperature = temperature_today(universe.relics)
     thermal = temperature / jnp.sqrt(universe.neutrinos.masses**2 + (3 * temperature) ** 2)
-    width = _CORE[0] + _CORE[1] * thermal
-    above = _ABOVE[0] + _ABOVE[1] * thermal
     evolution = universe.source.evolution
     if isinstance(evolution, SingleRedshift):
-        centre = jnp.concatenate([centre, centre - jnp.log1p(evolution.z)])
-        width = jnp.concatenate([width, width * (1 + evolution.z)])
-        above = jnp.concatenate([above, above * (1 + evolution.z)])
-    per_cluster = int(resolution.nodes * _SHARE) // centre.size
-    base_count = resolution.nodes - per_cluster * centre.size
-    step = (high - low) / (base_count - 2)
-    anchor = jnp.min(centre[:3])
-    offset = jnp.mod((anchor - low) / step, 1.0)
-    base = low + step * (jnp.asarray(np.arange(base_count - 1), dtype=anchor.dtype) + offset)
-    ramp = jnp.asarray(np.linspace(0, 1, per_cluster), dtype=anchor.dtype)[None, :]
-    start, stop = (jnp.arcsinh(span / width)[:, None] for span in (_BELOW, above))
-    clusters = centre[:, None] + width[:, None] * jnp.sinh(ramp * (start + stop) - start)
-    floor = jnp.full((1,), low, dtype=anchor.dtype)
-    return jnp.sort(jnp.clip(jnp.concatenate([floor, base, clusters.ravel()]), low, high))
+        edge = jnp.concatenate([edge, edge - jnp.log1p(evolution.z)])
+        thermal = jnp.concatenate([thermal, thermal * (1 + evolution.z)])
+    order = jnp.argsort(edge)
+    edge, thermal = jnp.clip(edge[order], low, high), thermal[order]
+    core, above = _CORE[0] + _CORE[1] * thermal, _ABOVE[0] + _ABOVE[1] * thermal
+
+    def away(start, reach, width, count):
+        """`count` nodes from `start` (not included) to `start` + `reach`, ever farther apart."""
+        ramp = jnp.asarray(np.arange(1, count + 1) / count, dtype=start.dtype)
+        return start + jnp.sign(reach) * width * jnp.sinh(ramp * jnp.arcsinh(jnp.abs(reach) / width))
+
+    count = resolution.nodes
+    lowest, highest = int(_LOWEST * count), int(_HIGHEST * count)
+    between = (count - lowest - highest - edge.size) // (edge.size - 1)
+    wing = int(_WING * between)
+    parts = [away(edge[0], low - edge[0], core[0], lowest)[::-1], edge, away(edge[-1], high - edge[-1], core[-1], highest)]
+    for i in range(edge.size - 1):
+        gap = edge[i + 1] - edge[i]
+        reach = gap * above[i] / (above[i] + gap)
+        parts.append(away(edge[i], reach, core[i], wing))
+        parts.append(away(edge[i + 1], reach - gap, core[i + 1], between - wing)[:-1])
+    return jnp.sort(jnp.concatenate(parts))
 
 
 def shell_edges(universe: Universe, resolution: Resolution) -> Float[Array, "edge"]:

@@ -1,4 +1,4 @@
-"""Pictures. Functions draw into the Axes that they are given and return it; `spectrum_figure` and `corner_figure` make figures.
+"""Pictures. `plot_…` draws into the Axes that it is given and returns it, `…_figure` makes a figure.
 
 Fluxes are drawn as E²φ in GeV cm⁻² s⁻¹ sr⁻¹ against E in GeV, both logarithmic. Colours are Okabe and Ito's, which the
 colour-blind can tell apart; lines differ in dashes as well.
@@ -109,9 +109,9 @@ def spectrum_figure(
     draws: Universe | None = None,
     resolution: Resolution = Resolution(),
 ) -> Figure:
-    """A column for each data set: its points, one or two `lines` and, from `draws`, 68 and 95 % bands; below, the pulls of the lines.
+    """A column for each data set: its points, one or two `lines`, 68 and 95 % bands of `draws`; below, pulls of the lines.
 
-    Each column shows the flavours as its data set sees them. `draws` is a universe whose changing leaves have a leading axis.
+    Each column shows the flavours as its data set sees them. All leaves of `draws` have a leading axis.
     """
     low, high = min(float(term.low[0]) for term in terms), max(float(term.high[-1]) for term in terms)
     energy = np.geomspace(low, high, 400)
@@ -189,7 +189,10 @@ def interaction_figure(
     flux: Float[Numbers, "flavour=3 energy"],
     free: Float[Numbers, "flavour=3 energy"],
 ) -> Figure:
-    """The flux of each flavour with interactions and without (`free`), and below the ratio; `energy` in GeV, fluxes in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹."""
+    """The flux of each flavour with interactions and without (`free`), and below the ratio.
+
+    `energy` in GeV, fluxes in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹.
+    """
     figure = Figure(figsize=(6.0, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     free_together = bool(np.allclose(free, free[:1], rtol=1e-6, atol=0))
@@ -212,7 +215,7 @@ def interaction_figure(
 
 
 def corner_figure(draws: Mapping[str, Float[Numbers, "..."]], units: Mapping[str, str]) -> Figure:
-    """Marginal distributions of all pairs of parameters with 68 and 95 % regions, and medians with 68 % intervals above.
+    """Marginal distributions of all pairs of parameters, 68 and 95 % regions; above, medians and 68 % intervals.
 
     `draws` by name, in any shape; the default prior's log-uniform parameters are drawn as log₁₀.
     """

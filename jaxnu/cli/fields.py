@@ -1,4 +1,4 @@
-"""Kinds of settings: each is a dataclass field that knows its default, what it means and how to check what it is given."""
+"""Kinds of settings: dataclass fields that know their default, what they mean and how to check what they are given."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from jaxnu.cli.fields import Refused
 from jaxnu.cli.settings import KINDS, Settings
 
 _COMMANDS = {
-    "posterior": "Sample the posterior of the Z' model on IceCube flux points: posterior.nc, summary.csv, corner.png, spectrum.png.",
+    "posterior": "Sample the posterior of the Z' model given IceCube flux points: posterior.nc, summary.csv and two pictures.",
     "fit": "Find the best fit and compare it with a pure power law: fit.toml, spectrum.png.",
     "spectrum": "Compute the spectrum of one point with and without interactions: spectrum.csv, spectrum.png.",
 }
@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The command, its common options and, in `tables`, the settings given. Refuses what argparse does not understand."""
+    """The command, its common options and, in `tables`, the settings given. Refuses what it does not understand."""
     known = build_parser().parse_args(_joined(argv))
     tables: dict[str, Any] = {}
     for name, value in vars(known).items():

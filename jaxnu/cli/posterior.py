@@ -18,6 +18,7 @@ from jaxnu.inference import Model, Posterior, fit, sample, summary_table, univer
 from jaxnu.plotting import corner_figure, spectrum_figure
 from jaxnu.universe import Universe
 
+_FILES = "posterior.nc, summary.csv, corner.png, spectrum.png, config.toml"
 CONTINUES = "goes on from the last saved block of draws"
 prepare = make_model
 
@@ -56,7 +57,7 @@ def run(settings: PosteriorSettings, model: Model, folder: Path, quiet: bool) ->
         [
             best_fit_in_words(best),
             verdict(result),
-            f"In {folder}: posterior.nc, summary.csv, corner.png, spectrum.png, config.toml ({duration(time.monotonic() - start)}).",
+            f"In {folder}: {_FILES} ({duration(time.monotonic() - start)}).",
         ]
     )
 

@@ -20,13 +20,14 @@ def best_fit_in_words(best: Fit) -> str:
     values, against = best.best, best.comparison
     gain = "no better than" if against.delta_chi2 < 0.1 else f"Δχ² = {against.delta_chi2:.1f} better than"
     aic, bic = against.aic - against.aic_power_law, against.bic - against.bic_power_law
-    free = best.power_law.values
+    free, extra = best.power_law.values, against.parameters - against.parameters_power_law
     return (
         f"Best fit: m_Z′ = {values['mass']:.3g} MeV, g′ = {values['coupling']:.2g}, lightest neutrino "
-        f"{values['lightest']:.2g} eV, A = {values['amplitude']:.3g}e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹, γ = {values['index']:.3g};\n"
+        f"{values['lightest']:.2g} eV, "
+        f"A = {values['amplitude']:.3g}e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹, γ = {values['index']:.3g};\n"
         f"χ² = {best.chi2:.1f} for {best.points} points, {gain} the best power law (A = {free['amplitude']:.3g}e-18, "
         f"γ = {free['index']:.3g}, χ² = {best.power_law.chi2:.1f}).\n"
-        f"ΔAIC = {aic:+.1f} and ΔBIC = {bic:+.1f}: {_preference(aic, bic, against.parameters - against.parameters_power_law)}."
+        f"ΔAIC = {aic:+.1f} and ΔBIC = {bic:+.1f}: {_preference(aic, bic, extra)}."
     )
 
 

@@ -25,7 +25,7 @@ from jaxnu.inference.population import Population, jump, learn, starts
 from jaxnu.inference.posterior import Model
 from jaxnu.inference.result import Posterior, make_posterior
 
-MAX_TREE_DEPTH = 4
+MAX_TREE_DEPTH = 3
 """At most 15 gradients per draw: chains advance together, so that one that turns late holds up all of them."""
 
 
