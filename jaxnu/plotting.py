@@ -109,7 +109,7 @@ def spectrum_figure(
     draws: Universe | None = None,
     resolution: Resolution = Resolution(),
 ) -> Figure:
-    """A column for each data set: its points, one or two `lines`, 68 and 95 % bands of `draws`; below, pulls of the lines.
+    """A column per data set: its points, one or two `lines`, 68 and 95 % bands of `draws`; below, pulls of the lines.
 
     Each column shows the flavours as its data set sees them. All leaves of `draws` have a leading axis.
     """

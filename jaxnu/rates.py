@@ -58,7 +58,7 @@ def shell_depths(universe: Universe, log_energy: Float[Array, "energy"], scale: 
     the far edge. `log_energy` is ln(E/GeV) today, `scale` = 1 + z ascending.
     """
     # Edge by edge: the closed forms are evaluated once for each, and stay in the cache.
-    v, line, rho = jax.lax.map(jax.checkpoint(lambda u: _line(universe, log_energy, u)), scale)
+    v, line, rho = jax.lax.map(lambda u: _line(universe, log_energy, u), scale)
     slow = scale**3 / expansion(universe.cosmology, scale)
     if universe.cosmology.path == "comoving":
         slow = slow * scale

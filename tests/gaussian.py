@@ -1,4 +1,4 @@
-"""A posterior that is known in closed form: independent normals in the logarithms, a correlated pair, flat elsewhere."""
+"""A posterior that is known in closed form: normals in the logarithms and a correlated pair."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CORRELATION = 0.6
 
 
 class Gaussian:
-    """ln L of logarithms of mass, coupling and lightest mass and of amplitude and index; counts how often it is traced."""
+    """ln L normal in ln m, ln g′, ln m_lightest, amplitude and index; counts how often it is traced."""
 
     def __init__(self, shift: float = 0.0) -> None:
         self.shift, self.traces = shift, 0

@@ -14,6 +14,7 @@ import xarray as xr
 from gaussian import CORRELATION, MEAN, SD, Gaussian, gaussian_model
 
 import jaxnu.inference.coordinates as coords
+from jaxnu.evolutions import StarFormation
 from jaxnu.icecube import load
 from jaxnu.inference import (
     default_prior,
@@ -26,14 +27,15 @@ from jaxnu.inference import (
     universe_at,
     verdict,
 )
+from jaxnu.inference.compiled import compiled, sweep_prior
 from jaxnu.inference.differences import gradients, hessian
+from jaxnu.inference.population import draw, learn, log_density
 from jaxnu.inference.result import make_posterior
 from jaxnu.mediators import LmuLtau
 from jaxnu.mesh import Resolution
 from jaxnu.neutrinos import Neutrinos
 from jaxnu.sources import Source
 from jaxnu.spectra import PowerLaw
-from jaxnu.evolutions import StarFormation
 from jaxnu.universe import Universe
 
 CASCADES, TRACKS = "icecube-cascades-6yr", "icecube-tracks-9.5yr"
@@ -52,7 +54,9 @@ def best():
 
 @pytest.fixture(scope="module")
 def result():
-    return sample(gaussian_model(SAMPLED), jax.random.key(KEY), sweep=256, warmup=100, draws=300, progress=False)
+    return sample(
+        gaussian_model(SAMPLED), jax.random.key(KEY), sweep=256, warmup=100, draws=300, progress=False, jumps=2
+    )
 
 
 def truth(name):
@@ -157,18 +161,33 @@ def test_sampling_a_known_density(result):
     assert "0 of 1200 draws divergent" in verdict(result)
 
 
-def test_two_modes_get_their_share():
-    """Chains start in proportion to the mass of the modes, so that both are there, two to one, though no chain can cross."""
+def two_modes():
+    """Twice as much posterior at index 2.1 as at 3.1, and next to nothing between."""
 
     def term(universe):
-        offset = universe.source.spectrum.index
-        return jnp.logaddexp(-0.5 * ((offset - 2.1) / 0.05) ** 2 + jnp.log(2.0), -0.5 * ((offset - 3.1) / 0.05) ** 2)
+        pull = (universe.source.spectrum.index - jnp.asarray([2.1, 3.1])) / 0.05
+        return jnp.logaddexp(jnp.log(2.0) - 0.5 * pull[0] ** 2, -0.5 * pull[1] ** 2)
 
-    found = sample(posterior(default_prior, term), jax.random.key(1), chains=24, warmup=10, draws=24, progress=False)
+    return posterior(default_prior, term)
+
+
+def test_jumps_carry_chains_between_modes():
+    found = sample(two_modes(), jax.random.key(1), chains=4, warmup=20, draws=200, sweep=256, progress=False)
     index = found.draws["index"]
-    assert np.all(np.ptp(index, axis=1) < 0.5)
-    assert np.mean(index[:, -1] < 2.6) == pytest.approx(2 / 3, abs=4 * np.sqrt(2 / 9 / 24))
-    assert verdict(found).startswith("Do not trust this")
+    effective = diagnostics(found).ess_bulk["index"]
+    assert effective > 200
+    assert np.mean(index < 2.6) == pytest.approx(2 / 3, abs=4 * np.sqrt(2 / 9 / effective))
+    assert np.std(index[index < 2.6]) == pytest.approx(0.05, rel=0.15)
+    # the other sites follow their prior
+    assert np.quantile(np.log(found.draws["mass"]), 0.5) == pytest.approx(np.log(20) / 2, abs=0.25)
+
+
+def test_chains_that_cannot_cross_are_not_trusted():
+    found = sample(two_modes(), jax.random.key(4), chains=6, warmup=20, draws=60, sweep=256, jumps=0, progress=False)
+    assert np.all(np.ptp(found.draws["index"], axis=1) < 0.7)
+    assert np.ptp(found.draws["index"]) > 0.9
+    assert verdict(found).startswith("Do not trust this: r̂ = ")
+    assert "for index" in verdict(found)
 
 
 def chains_of(values):
@@ -256,8 +275,26 @@ def test_differences():
         return 0.5 * np.einsum("ni,ij,nj->n", points, matrix, points)
 
     at, step = np.asarray([0.3, -0.2]), np.asarray([0.1, 0.2])
-    np.testing.assert_allclose(gradients(quadratic, at[None], step)[0], matrix @ at, rtol=1e-12)
+    np.testing.assert_allclose(gradients(quadratic, at[None], step)[0], matrix @ at, rtol=1e-9)
     np.testing.assert_allclose(hessian(quadratic, at, step), matrix, rtol=1e-10)
+
+
+def test_population_is_a_normalised_density_that_can_be_drawn():
+    """E_prior[q/prior] = 1 of the mixture itself, and its draws have its mean."""
+    model = gaussian_model()
+    functions = compiled(model, coords.coordinates(model))
+    rng = np.random.default_rng(0)
+    with jax.numpy_dtype_promotion("standard"):
+        population = learn(functions, *sweep_prior(functions, jax.random.key(0), 512), rng)
+        points = draw(population, functions, rng, 4000)
+        prior = functions.log_prior(points)
+    ratio = np.exp(prior - log_density(population, points, prior))
+    # E_q[prior/q] = 1, with values between 0 and 1/(share of the prior)
+    assert np.mean(ratio) == pytest.approx(1, abs=4 * np.std(ratio) / np.sqrt(4000))
+    assert np.max(ratio) <= 10
+    mean = population.weights @ population.centres
+    exact = coords.coordinates(model).transforms["index"].inv(MEAN["index"])
+    assert mean[2] == pytest.approx(float(exact), abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -287,6 +324,8 @@ def test_bad_models_are_refused():
         posterior(lambda: 3, Gaussian())
     with pytest.raises(ValueError, match="draws must be positive, got 0"):
         sample(gaussian_model(), jax.random.key(0), draws=0)
+    with pytest.raises(ValueError, match="jumps must not be negative, got -1"):
+        sample(gaussian_model(), jax.random.key(0), jumps=-1)
     with pytest.raises(ValueError, match="starts=8"):
         fit(gaussian_model(), jax.random.key(0), sweep=4, starts=8)
     with pytest.raises(ValueError, match="not finite at any of 32 draws"):
@@ -295,20 +334,23 @@ def test_bad_models_are_refused():
 
 @pytest.fixture(scope="module")
 def real():
-    return posterior(default_prior, load(CASCADES), load(TRACKS), resolution=SMALL)
+    """Cascades and tracks on a coarse mesh, and what the model and its terms say at given values."""
+    model = posterior(default_prior, load(CASCADES), load(TRACKS), resolution=SMALL)
+
+    @jax.jit
+    def at(values):
+        trace = numpyro.handlers.trace(numpyro.handlers.substitute(numpyro.handlers.seed(model, 0), values)).get_trace()
+        factors = {name: site["fn"].log_factor for name, site in trace.items() if name not in MEAN}
+        universe = universe_at(model, values)
+        chi2 = [term.chi2(term.predict(universe, SMALL)) for term in model.terms]
+        return factors, [term(universe, SMALL) for term in model.terms], chi2
+
+    return model, at
 
 
 def test_the_model_is_a_numpyro_model(real):
-    """The prior's sites and one factor per term, with the terms' own log-likelihoods from one propagation."""
-
-    @jax.jit
-    def both(key):
-        trace = numpyro.handlers.trace(numpyro.handlers.seed(real, key)).get_trace()
-        universe = universe_at(real, {name: trace[name]["value"] for name in MEAN})
-        factors = {name: site["fn"].log_factor for name, site in trace.items() if name not in MEAN}
-        return factors, [term(universe, SMALL) for term in real.terms]
-
-    factors, direct = both(jax.random.key(0))
+    """The prior's sites and one factor per term, with the terms' own log-likelihoods."""
+    factors, direct, _ = real[1]({"mass": 4.0, "coupling": 1e-3, "lightest": 0.01, "amplitude": 1.5, "index": 2.5})
     assert set(factors) == {"log_likelihood_0", "log_likelihood_1"}
     for number, value in enumerate(direct):
         assert factors[f"log_likelihood_{number}"] == pytest.approx(float(value), rel=1e-10)
@@ -316,7 +358,8 @@ def test_the_model_is_a_numpyro_model(real):
 
 def test_fit_of_real_points(real):
     """Without interactions it is the fit of a power law to cascades and tracks; with them it can only get better."""
-    found = fit(real, jax.random.key(0), sweep=64, starts=2, steps=12)
+    model, at = real
+    found = fit(model, jax.random.key(0), sweep=64, starts=2, steps=10)
     comparison = found.comparison
     assert found.points == 16
     assert (comparison.parameters, comparison.parameters_power_law) == (5, 2)
@@ -325,15 +368,12 @@ def test_fit_of_real_points(real):
     assert comparison.bic == pytest.approx(found.chi2 + 5 * np.log(16))
     assert [mode.chi2 for mode in found.modes] == sorted(mode.chi2 for mode in found.modes)
     # χ² of the terms themselves, at the best point and for a power law in closed form
-    chi2 = jax.jit(lambda universe: sum(term.chi2(term.predict(universe, SMALL)) for term in real.terms))(
-        found.universe
-    )
-    assert found.chi2 == pytest.approx(float(chi2), rel=1e-6)
+    assert found.chi2 == pytest.approx(float(sum(at(found.best)[2])), rel=1e-6)
     index, amplitude = found.power_law.values["index"], found.power_law.values["amplitude"]
 
     def power_law_chi2(amplitude, index):
         total = 0.0
-        for term in real.terms:
+        for term in model.terms:
             integral = amplitude * 1e-13 * -np.diff((np.asarray(term.edges) / 1e5) ** (1 - index)) / (index - 1)
             total += float(term.chi2(term.combine(jnp.tile(jnp.asarray(integral)[None], (3, 1)))))
         return total

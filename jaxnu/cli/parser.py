@@ -13,7 +13,7 @@ from jaxnu.cli.fields import Refused
 from jaxnu.cli.settings import KINDS, Settings
 
 _COMMANDS = {
-    "posterior": "Sample the posterior of the Z' model given IceCube flux points: posterior.nc, summary.csv and two pictures.",
+    "posterior": "Sample the posterior given IceCube flux points: posterior.nc, summary.csv, corner.png, spectrum.png.",
     "fit": "Find the best fit and compare it with a pure power law: fit.toml, spectrum.png.",
     "spectrum": "Compute the spectrum of one point with and without interactions: spectrum.csv, spectrum.png.",
 }

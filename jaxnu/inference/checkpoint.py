@@ -24,7 +24,7 @@ Arrays = Mapping[str, np.ndarray]
 def save_checkpoint(
     directory: str | os.PathLike[str], configuration: Mapping[str, Any], state: Any, population: Arrays, history: Arrays
 ) -> None:
-    """Write the sampler's `state`, its `population` and the `history` of draws; what was there is replaced in one step."""
+    """Write the sampler's `state`, its `population` and the `history` of draws, all or nothing."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     leaves = {str(number): _storable(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}

@@ -22,7 +22,7 @@ from jaxnu.inference.result import installed
 def describe(model: Model, where: Coordinates, key: PRNGKeyArray, **settings: int) -> dict[str, Any]:
     """Seed, settings, prior with its arguments, terms, resolution, precision and versions as JSON data.
 
-    Arrays and the universe that the prior makes at one point enter as hashes: code that changed under the same name shows.
+    Arrays and the universe that the prior makes at one point enter as hashes: code that changed under its name shows.
     """
     middle = jnp.full(where.size, 0.25)
     return {

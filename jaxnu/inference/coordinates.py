@@ -30,7 +30,7 @@ class Coordinates:
 
 
 def coordinates(model: Model) -> Coordinates:
-    """The coordinates of a model, from its prior's sites; supports must not depend on other sites.
+    """The coordinates of a model, from its prior's sites; supports must not depend on others.
 
     Raises ValueError for a prior without sites and for discrete ones.
     """
@@ -51,17 +51,21 @@ def coordinates(model: Model) -> Coordinates:
 
 
 def _transform(distribution: dist.Distribution) -> Transform:
-    """From the real line to a site's support. What is uniform in the logarithm is stretched in the logarithm: numpyro's own
-    map of the interval would squeeze decades into the end of a logistic curve."""
+    """From the real line to a site's support.
+
+    What is uniform in the logarithm is stretched in the logarithm: numpyro's own map of the interval would squeeze
+    decades into the end of a logistic curve.
+    """
     if isinstance(distribution, dist.LogUniform):
-        log_support = dist.constraints.interval(jnp.log(distribution.low), jnp.log(distribution.high))
+        low, high = jnp.asarray(distribution.low), jnp.asarray(distribution.high)
+        log_support = dist.constraints.interval(jnp.log(low), jnp.log(high))
         return ComposeTransform([biject_to(log_support), ExpTransform()])
     return biject_to(distribution.support)
 
 
 def constrain(where: Coordinates, u: Float[Array, " u"]) -> Values:
     """Values of the sites at u."""
-    return {name: where.transforms[name](part) for name, part in where.unravel(u).items()}
+    return {name: jnp.asarray(where.transforms[name](part)) for name, part in where.unravel(u).items()}
 
 
 def _unconstrain(where: Coordinates, values: Values) -> Float[Array, " u"]:
@@ -88,8 +92,8 @@ def log_prior(model: Model, where: Coordinates, u: Float[Array, " u"]) -> Float[
 def with_gradient(function: Callable[..., Float[Array, ""]]) -> Callable[..., Float[Array, ""]]:
     """`function(u, *rest)` such that its gradient in u, however it is asked for, comes by forward mode.
 
-    With few parameters and a long scan, pushing all tangents forward at once is cheaper than the reverse pass and needs no
-    memory for it. This is the one place where fits and chains take their gradient from.
+    With few parameters and a long scan, pushing all tangents forward at once is cheaper than the reverse pass and needs
+    no memory for it. This is the one place where fits and chains take their gradient from.
     """
 
     def value_and_gradient(u, *rest):

@@ -14,7 +14,7 @@ from jaxnu.inference.coordinates import Coordinates, constrain
 from jaxnu.inference.differences import Batch, hessian
 
 FLAT = 0.1
-"""Curvature per variance of the prior below which a direction counts as unconstrained: its error would be 3 prior widths."""
+"""Curvature per variance of the prior below which a direction is unconstrained: its error would be 3 prior widths."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Covariance:
 def curvature(
     log_likelihood: Batch, at: Float[np.ndarray, " u"], spread: Float[np.ndarray, " u"]
 ) -> Float[np.ndarray, "u u"]:
-    """−∂²ln L/∂u∂u by differences: steps of a fiftieth of the prior's `spread` first, then of a third of the error found.
+    """−∂²ln L/∂u∂u by differences: steps of a fiftieth of the prior's `spread`, then of a third of the error found.
 
     Steps of that size look at the shape of the maximum, not at the ripples that a finite mesh puts on it.
     """
@@ -49,7 +49,7 @@ def covariance(
     """J H⁻¹ Jᵀ with H the curvature in u and J = ∂values/∂u; `draws` from the prior tell how wide it is.
 
     Where H is not positive definite, or flat compared with the prior, parameters are fixed one by one, the one that
-    dominates the flattest direction first, until the rest is constrained; the fixed ones get rows of NaN and a sentence.
+    dominates the flattest direction first, until the rest is constrained. Those get rows of NaN and a sentence.
     """
     centre, spread = np.mean(draws, axis=0), np.std(draws, axis=0)
     matrix = curvature(log_likelihood, at, spread)

@@ -10,7 +10,9 @@ from jaxtyping import Float
 Batch = Callable[[Float[np.ndarray, "n u"]], Float[np.ndarray, " n"]]
 
 
-def gradients(function: Batch, at: Float[np.ndarray, "n u"], scale: Float[np.ndarray, " u"]) -> Float[np.ndarray, "n u"]:
+def gradients(
+    function: Batch, at: Float[np.ndarray, "n u"], scale: Float[np.ndarray, " u"]
+) -> Float[np.ndarray, "n u"]:
     """∂f/∂u_i ≈ [f(u + h_i) − f(u − h_i)]/2h_i at every row of `at`, 0 where f is not finite.
 
     The step h = ε^{1/3} `scale` balances rounding and truncation: good to ten digits in double precision.

@@ -87,12 +87,11 @@ class Fit:
             for name, value in zip(self.names, flat, strict=True)
         ]
         against = self.comparison
-        lines += [
-            f"χ² = {self.chi2:.2f} for {self.points} points and {against.parameters} parameters; without interactions "
-            f"{self.power_law.chi2:.2f} and {against.parameters_power_law}",
-            f"Δχ² = {against.delta_chi2:.2f}, R = {against.ratio:.3f}, ΔAIC = {against.aic - against.aic_power_law:+.2f}, "
-            f"ΔBIC = {against.bic - against.bic_power_law:+.2f} (negative favours interactions)",
-        ]
+        free, gain = self.power_law.chi2, (against.aic - against.aic_power_law, against.bic - against.bic_power_law)
+        lines.append(f"χ² = {self.chi2:.2f} for {self.points} points and {against.parameters} parameters")
+        lines.append(f"χ² = {free:.2f} without interactions, for {against.parameters_power_law} parameters")
+        lines.append(f"Δχ² = {against.delta_chi2:.2f}, R = {against.ratio:.3f}")
+        lines.append(f"ΔAIC = {gain[0]:+.2f}, ΔBIC = {gain[1]:+.2f} (negative favours interactions)")
         return "\n".join([*lines, *self.remarks])
 
 
@@ -100,9 +99,10 @@ class Fit:
 def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, steps: int = 40) -> Fit:
     """Maximise Π_t L_t over the sites of the prior, from the best of a sweep over prior draws, by L-BFGS.
 
-    What is maximised is the likelihood alone, at constrained values: neither the prior's density nor the Jacobian of the
-    unconstrained coordinates takes part, but the prior's ranges bound the search. The `starts` best of `sweep` draws, and as many
-    without interactions, go at once through up to `steps` steps. The covariance is the inverse Hessian of −ln L.
+    What is maximised is the likelihood alone, at constrained values: neither the prior's density nor the Jacobian of
+    the unconstrained coordinates takes part, but the prior's ranges bound the search. The `starts` best of `sweep`
+    draws, and as many without interactions, go at once through up to `steps` steps. The covariance is the inverse
+    Hessian of −ln L.
     Raises ValueError if a number is not positive, `starts` exceeds `sweep`, or the likelihood is nowhere finite.
     """
     if min(sweep, starts, steps) < 1 or starts > sweep:
@@ -125,7 +125,7 @@ def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, s
     found = covariance(where, lambda at: functions.log_likelihood(at, 1.0), best, points)
     free_curvature = curvature(lambda at: functions.log_likelihood(at, 0.0), free, spread)
     peak, number = _data(model.terms)
-    chi2 = peak - 2 * values
+    chi2 = (peak - 2 * values).tolist()
     remarks = list(found.remarks)
     if not (converged[order[0]] and converged[free_order[0]]):
         remarks.append(f"The search had not converged after {steps} steps: the likelihood was still growing.")
@@ -136,10 +136,10 @@ def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, s
         names=found.names,
         covariance=found.matrix,
         log_likelihood=float(values[order[0]]),
-        chi2=float(chi2[order[0]]),
+        chi2=chi2[order[0]],
         points=number,
-        modes=tuple(Mode(_values(where, ends[i]), float(chi2[i])) for i in order),
-        power_law=Mode(_values(where, free), float(chi2[free_order[0]])),
+        modes=tuple(Mode(_values(where, ends[i]), chi2[i]) for i in order),
+        power_law=Mode(_values(where, free), chi2[free_order[0]]),
         power_law_universe=universe_at(model, constrain(where, jnp.asarray(free))).without_interactions(),
         comparison=_compare(
             chi2[order[0]], chi2[free_order[0]], number, best.size, constrained(free_curvature, spread)
@@ -159,7 +159,7 @@ TOLERANCE = 1e-4
 
 
 def _refine(model: Model, where: Coordinates, functions: Compiled, u, strength, spread, steps: int):
-    """All searches side by side, one compiled step for all; the last points, ln L there and whether each has converged."""
+    """All searches side by side, one compiled step for all; the ends, ln L there and whether each has converged."""
     log_likelihood = log_likelihood_at(model, where)
 
     def loss(u, strength):
@@ -175,6 +175,7 @@ def _refine(model: Model, where: Coordinates, functions: Compiled, u, strength, 
     def step(u, value, gradient, state, strength):
         scaled, memory = quasi_newton.update(gradient, state, u)
         # Where the likelihood is not convex the remembered curvature may point uphill: forget it.
+        scaled = jnp.asarray(scaled)
         uphill = jnp.vdot(scaled, gradient) <= 0
         downhill = gradient / jnp.maximum(jnp.linalg.norm(gradient), 1.0)
         direction = -jnp.where(uphill, downhill, scaled)
@@ -211,7 +212,7 @@ def _refine(model: Model, where: Coordinates, functions: Compiled, u, strength, 
 
 
 def _data(terms: tuple[Any, ...]) -> tuple[float, int]:
-    """Σ_t 2 ln L_max, so that χ² = this − 2 ln L, and the number of points; a term without `chi2` has 0 and one point."""
+    """Σ_t 2 ln L_max, so that χ² = this − 2 ln L, and the number of points: 0 and one for a term without `chi2`."""
     peak, points = 0.0, 0
     for term in terms:
         if hasattr(term, "chi2"):
@@ -229,7 +230,6 @@ def _values(where: Coordinates, u) -> dict[str, Number]:
 
 
 def _compare(chi2: float, chi2_free: float, points: int, parameters: int, parameters_free: int) -> Comparison:
-    chi2, chi2_free = float(chi2), float(chi2_free)
     ratio = math.nan
     if points > parameters and chi2_free > 0:
         ratio = (chi2 / (points - parameters)) / (chi2_free / (points - parameters_free))

@@ -1,8 +1,9 @@
-"""A rough picture of the whole posterior, from values of the likelihood alone: where chains start and where they may jump.
+"""A rough picture of the posterior, from values of the likelihood alone: where chains start and where they may jump.
 
 The posterior has several modes in the mass and flat regions between them, which a chain that follows gradients crosses
-rarely. Adaptive importance sampling (population Monte Carlo, 0903.0837) finds them with a few thousand values, each much
-cheaper than a trajectory: draws from the prior are weighted, kernels are put around them, draws from those are weighted in turn.
+rarely. Adaptive importance sampling (population Monte Carlo, 0903.0837) finds them with a few thousand values, each
+much cheaper than a trajectory: draws from the prior are weighted, kernels are put around them, draws from those are
+weighted in turn.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ FREEDOM = 5.0
 """Degrees of freedom of the Student t kernels: tails heavier than those of a mode."""
 
 PRIOR_SHARE = 0.1
-"""Share of the prior in the mixture. It bounds posterior/mixture everywhere, so that a chain of jumps cannot stay stuck."""
+"""Share of the prior in the mixture. It bounds posterior/mixture, so that a chain of jumps cannot stay stuck."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def jump(
     log_target: PerPoint,
     tries: int,
 ) -> tuple[Points, PerPoint, np.ndarray]:
-    """`tries` Metropolis–Hastings steps of every chain with proposals from the mixture: points, ln target, steps accepted.
+    """`tries` Metropolis–Hastings steps of every chain with proposals from q: points, ln target, steps accepted.
 
     A proposal u′ is accepted with probability min(1, p(u′)q(u)/[p(u)q(u′)]), which leaves p invariant whatever q is.
     """

@@ -18,7 +18,7 @@ from jaxnu.universe import Universe
 
 
 class Model(eqx.Module):
-    """A numpyro model: calling it draws a `Universe` from `prior` and adds the log-likelihood of every term to the density."""
+    """A numpyro model: calling it draws a `Universe` from `prior` and adds every term's log-likelihood."""
 
     prior: Callable[[], Universe] = eqx.field(static=True)
     terms: tuple[Any, ...]
@@ -59,5 +59,9 @@ def log_likelihoods(model: Model, universe: Universe) -> list[Float[Array, ""]]:
 
 def universe_at(model: Model, values: Mapping[str, ArrayLike]) -> Universe:
     """The universe that the prior makes of the values of its sites; vmap it over a dictionary of arrays."""
-    with handlers.block(), handlers.seed(rng_seed=0), handlers.substitute(data=dict(values)):
+    with (
+        handlers.block(),
+        handlers.seed(rng_seed=0),
+        handlers.substitute(data={name: jnp.asarray(value) for name, value in values.items()}),
+    ):
         return model.prior()

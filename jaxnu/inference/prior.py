@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import ArrayLike
+from jaxtyping import Array, ArrayLike
 
 from jaxnu.evolutions import Evolution, SingleRedshift, StarFormation
 from jaxnu.mediators import LmuLtau
@@ -30,11 +31,11 @@ def default_prior(
     evolution: Evolution | SingleRedshift | None = None,
     flavour: str | ArrayLike = "equal",
 ) -> Universe:
-    """L_μ−L_τ and a power law: log-uniform `mass` (MeV), `coupling`, `lightest` (eV), uniform `amplitude` (1e-18), `index`.
+    """L_μ−L_τ and a power law: log-uniform `mass` (MeV), `coupling`, `lightest` (eV), uniform `amplitude`, `index`.
 
-    The amplitude is in 1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ per flavour at 100 TeV; `evolution` defaults to `StarFormation()`. Other
-    ranges: `functools.partial(default_prior, mass=(2, 8))`. A prior of one's own is any numpyro model that returns a
-    `Universe`, with continuous sites of fixed range; units of its sites go into `numpyro.sample(..., infer={"unit": "MeV"})`.
+    The amplitude is in 1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ per flavour at 100 TeV; `evolution` defaults to `StarFormation()`.
+    Other ranges: `functools.partial(default_prior, mass=(2, 8))`. A prior of one's own is any numpyro model that
+    returns a `Universe`, with continuous sites of fixed range, whose units are given as `infer={"unit": "eV"}`.
     Raises ValueError for ranges that are empty or not positive and for whatever the classes of the universe refuse.
     """
     return Universe(
@@ -42,7 +43,7 @@ def default_prior(
         neutrinos=Neutrinos(_log_uniform("lightest", lightest, "eV"), ordering, mixing),
         source=Source(
             PowerLaw(
-                amplitude=_uniform("amplitude", amplitude, "1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹"),
+                amplitude=_uniform("amplitude", amplitude, "1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹", positive=True),
                 index=_uniform("index", index, ""),
             ),
             StarFormation() if evolution is None else evolution,
@@ -51,13 +52,14 @@ def default_prior(
     )
 
 
-def _log_uniform(name: str, bounds: Range, unit: str):
-    return numpyro.sample(name, dist.LogUniform(*_checked(name, bounds, positive=True)), infer={"unit": unit})
+def _log_uniform(name: str, bounds: Range, unit: str) -> Array:
+    support = _checked(name, bounds, positive=True)
+    return jnp.asarray(numpyro.sample(name, dist.LogUniform(*support), infer={"unit": unit}))
 
 
-def _uniform(name: str, bounds: Range, unit: str):
-    positive = name == "amplitude"
-    return numpyro.sample(name, dist.Uniform(*_checked(name, bounds, positive)), infer={"unit": unit})
+def _uniform(name: str, bounds: Range, unit: str, positive: bool = False) -> Array:
+    support = _checked(name, bounds, positive)
+    return jnp.asarray(numpyro.sample(name, dist.Uniform(*support), infer={"unit": unit}))
 
 
 def _checked(name: str, bounds: Range, positive: bool) -> Range:

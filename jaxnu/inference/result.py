@@ -20,7 +20,8 @@ PACKAGES = ("jaxnu", "jax", "numpyro", "arviz")
 class Posterior:
     """Draws from a posterior; everything is in `inference_data` (groups `posterior` and `sample_stats`)."""
 
-    inference_data: az.InferenceData
+    inference_data: Any
+    """An `arviz.InferenceData`."""
 
     @property
     def draws(self) -> dict[str, np.ndarray]:
@@ -56,9 +57,11 @@ def load_posterior(path: str | os.PathLike[str]) -> Posterior:
         raise ValueError(f"there is no posterior at {path}")
     try:
         data = az.from_netcdf(str(path))
-        return Posterior(data.load())
+        for group in data.groups():
+            data[group].load().close()
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} is not a NetCDF file that a posterior was saved to: {error}") from error
+    return Posterior(data)
 
 
 def make_posterior(

@@ -26,7 +26,7 @@ from jaxnu.inference.posterior import Model
 from jaxnu.inference.result import Posterior, make_posterior
 
 MAX_TREE_DEPTH = 3
-"""At most 15 gradients per draw: chains advance together, so that one that turns late holds up all of them."""
+"""At most 7 gradients per draw: gradients are what costs, and far moves are left to the jumps."""
 
 
 @jax.numpy_dtype_promotion("standard")  # numpyro mixes types
@@ -35,23 +35,23 @@ def sample(
     key: PRNGKeyArray,
     *,
     chains: int = 4,
-    warmup: int = 100,
-    draws: int = 400,
+    warmup: int = 60,
+    draws: int = 250,
     sweep: int = 1024,
-    jumps: int = 4,
+    jumps: int = 32,
     checkpoint: str | os.PathLike[str] | None = None,
     block: int = 25,
     progress: bool = True,
 ) -> Posterior:
     """`draws` from each of `chains` by NUTS (1111.4246) after `warmup` steps, all chains advancing together.
 
-    First, `sweep` draws from the prior and what they lead to (see `Population`) give a rough picture of the posterior. Chains
-    start from distinct points of it, in proportion to posterior mass, and it provides their metric. Each draw is a NUTS
-    trajectory followed by `jumps` Metropolis steps with proposals from the picture, which carry chains between modes; both leave
-    the posterior invariant, whatever the picture is like. Warm-up adapts the step size.
+    First, `sweep` draws from the prior and what they lead to (see `Population`) give a rough picture of the posterior.
+    Chains start from distinct points of it, in proportion to posterior mass, and it provides their metric. Each draw is
+    a NUTS trajectory followed by `jumps` Metropolis steps with proposals from the picture, which carry chains between
+    modes; both leave the posterior invariant, whatever the picture is like. Warm-up adapts the step size.
 
-    With `checkpoint`, a directory, the state and all draws are written every `block` steps; the same call continues from
-    there and gives the draws of an uninterrupted run.
+    With `checkpoint`, a directory, the state and all draws are written every `block` steps; the same call continues
+    from there and gives the draws of an uninterrupted run.
     Raises ValueError for counts that are not positive, a sweep with fewer good points than chains, and a checkpoint of
     another configuration.
     """
@@ -69,6 +69,7 @@ def sample(
     sweep_key, start_key, chain_key, jump_key = jax.random.split(key, 4)
     functions = compiled(model, where)
     potential = _Potential(model, where, functions)
+    leaves: list[np.ndarray] | None = None
     if stored is None:
         population = learn(functions, *sweep_prior(functions, sweep_key, sweep), _generator(start_key))
         points, history = starts(population, _generator(start_key, 1), chains), {}
@@ -84,7 +85,7 @@ def sample(
         max_tree_depth=MAX_TREE_DEPTH,
     )
     state = kernel.init(jax.random.split(chain_key, chains), warmup, potential.at(points, population), (), {})
-    state = state if stored is None else restore(state, leaves)
+    state = state if leaves is None else restore(state, leaves)
     advance = jax.jit(lambda state: kernel.sample(state, (), {}))
 
     rows: list[dict[str, np.ndarray]] = []
@@ -128,7 +129,7 @@ class _Potential:
         self._prior_slope = jax.jit(jax.vmap(jax.grad(lambda u: -log_prior(model, where, u))))
 
     def at(self, points: Points, population: Population) -> ParamInfo:
-        """Value and gradient. Differences of compiled values stand in for the gradient, which saves compiling it once more."""
+        """Value and gradient; differences of compiled values give the gradient, which saves compiling it once more."""
         likelihood = self.functions.log_likelihood(points, 1.0)
         value = -self.functions.log_prior(points) - likelihood
         return ParamInfo(jnp.asarray(points), jnp.asarray(value), self.slope(points, population))
