@@ -13,11 +13,14 @@ from jaxnu.relics import temperature_today
 from jaxnu.universe import Universe
 
 
-# Shares of the nodes: below the lowest resonance, above the highest, and of those between two, above the lower one.
-_LOWEST, _HIGHEST, _WING = 0.3, 0.16, 0.3
+# Shares of the nodes: uniform at low energies, in the dip below the lowest resonance, above the highest one; and of those
+# between two resonances, above the lower one.
+_UNIFORM, _LOWEST, _HIGHEST, _WING = 0.12, 0.2, 0.14, 0.3
 # Spacing grows from a core of this half-width in ln E (a floor, and a multiple of the thermal width T₀/m of the line).
 _CORE = (0.01, 4.0)
+# How far above a resonance its wing reaches, likewise; and its dip below.
 _ABOVE = (0.05, 20.0)
+_BELOW = 2.0
 
 
 class Resolution(eqx.Module):
@@ -73,15 +76,19 @@ def log_energy_nodes(universe: Universe, resolution: Resolution) -> Float[Array,
         return start + jnp.sign(reach) * width * jnp.sinh(ramp * jnp.arcsinh(jnp.abs(reach) / width))
 
     count = resolution.nodes
-    lowest, highest = int(_LOWEST * count), int(_HIGHEST * count)
-    between = (count - lowest - highest - edge.size) // (edge.size - 1)
+    uniform, lowest, highest = (int(share * count) for share in (_UNIFORM, _LOWEST, _HIGHEST))
+    between = (count - uniform - lowest - highest - edge.size) // (edge.size - 1)
     wing = int(_WING * between)
-    parts = [away(edge[0], low - edge[0], core[0], lowest)[::-1], edge, away(edge[-1], high - edge[-1], core[-1], highest)]
+    gap = edge[0] - low
+    dip = -gap * _BELOW / (_BELOW + gap)
+    ramp = jnp.asarray(np.arange(uniform) / uniform, dtype=edge.dtype)
+    parts = [low + ramp * (gap + dip), away(edge[0], dip, core[0], lowest), edge]
     for i in range(edge.size - 1):
         gap = edge[i + 1] - edge[i]
         reach = gap * above[i] / (above[i] + gap)
         parts.append(away(edge[i], reach, core[i], wing))
         parts.append(away(edge[i + 1], reach - gap, core[i + 1], between - wing)[:-1])
+    parts.append(away(edge[-1], high - edge[-1], core[-1], highest))
     return jnp.sort(jnp.concatenate(parts))
 
 

@@ -38,8 +38,8 @@ def _polylog_fit(order: int, terms: int = 12) -> tuple[float, ...]:
 
 def _clenshaw(coefficients, t):
     """Σ_k c_k T_k(t); the coefficients are numbers, or arrays that broadcast against t."""
-    high, low = 0.0 * t, 0.0 * t
-    for c in coefficients[:0:-1]:
+    high, low = coefficients[-1] + 0.0 * t, 0.0 * t
+    for c in coefficients[-2:0:-1]:
         high, low = c + 2 * t * high - low, high
     return coefficients[0] + t * high - low
 
@@ -134,7 +134,10 @@ def _mean_energy_fit(kind: str, terms_x: int = 12, terms_a: int = 16) -> np.ndar
 
 def _series(coefficients: np.ndarray, along_x, along_a):
     """Σ_kl c_kl T_k(along_x) T_l(along_a); the inner sums have the shape of along_a."""
-    return _clenshaw([_clenshaw([float(c) for c in row], along_a) for row in coefficients], along_x)
+    basis = [jnp.ones_like(along_a), along_a]
+    while len(basis) < coefficients.shape[1]:
+        basis.append(2 * along_a * basis[-1] - basis[-2])
+    return _clenshaw(jnp.tensordot(jnp.asarray(coefficients, dtype=along_a.dtype), jnp.stack(basis), 1), along_x)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

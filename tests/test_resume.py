@@ -31,11 +31,11 @@ def run(model=None, directory=None, seed=5, **changes):
 @pytest.fixture(scope="module", autouse=True)
 def compile_each_program_once(tmp_path_factory):
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("cache")))
-    jax.config.update("jax_persistent_compilation_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     compilation_cache.reset_cache()
     yield
     jax.config.update("jax_compilation_cache_dir", None)
-    jax.config.update("jax_persistent_compilation_cache_min_compile_time_secs", 1.0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
     compilation_cache.reset_cache()
 
 

@@ -38,7 +38,8 @@ def compiled(model: Model, where: Coordinates) -> Compiled:
     draw = jax.jit(jax.vmap(lambda key: prior_draw(model, where, key)))
 
     def prior_draws(key, count):
-        return _in_batches(lambda words: draw(jax.random.wrap_key_data(words)), _words(jax.random.split(key, count)))
+        words = np.asarray(jax.random.key_data(jax.random.split(key, count)))
+        return _in_batches(lambda batch: draw(jax.random.wrap_key_data(batch)), words)
 
     return Compiled(
         lambda points, strength: _finite(
@@ -77,7 +78,3 @@ def _in_batches(function: Callable[[Array], Array], points: np.ndarray) -> np.nd
 
 def _finite(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, -np.inf).astype(values.dtype)
-
-
-def _words(keys: PRNGKeyArray) -> np.ndarray:
-    return np.asarray(jax.random.key_data(keys))

@@ -148,7 +148,7 @@ def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, s
     )
 
 
-def _best(points: Points, log_likelihood: np.ndarray, starts: int) -> Points:
+def _best(points: Points, log_likelihood: np.ndarray, starts: int) -> Float[np.ndarray, "start u"]:
     """The best points; the very best again where the likelihood is not finite."""
     order = np.argsort(-log_likelihood)[:starts]
     return points[np.where(np.isfinite(log_likelihood[order]), order, order[0])]
