@@ -94,13 +94,26 @@ def _shell_factors(universe: Universe, log_energy: Float[Array, "node"], scale: 
 
 
 def _through_shells(survival, gained, start):
-    """n leaving each shell and entering it: n_s = survival_s n_{s+1} + gained_s from the farthest shell to z = 0."""
+    """n leaving each shell and entering it: n_s = survival_s n_{s+1} + gained_s from the farthest shell to z = 0.
 
-    def combine(far, near):
+    A bidiagonal linear system: told so, JAX differentiates it through one more such sweep in either direction.
+    """
+
+    def after(n):
+        return jnp.concatenate([n[1:], jnp.zeros_like(n[:1])])
+
+    def compose(far, near):
         return far[0] * near[0], far[1] * near[0] + near[1]
 
-    transmission, arrived = jax.lax.associative_scan(combine, (survival, gained), reverse=True, axis=0)
-    leaving = transmission * start[None, :] + arrived
+    def inward(_, right):
+        return jax.lax.associative_scan(compose, (survival, right), reverse=True)[1]
+
+    def outward(_, right):
+        shifted = jnp.concatenate([jnp.zeros_like(survival[:1]), survival[:-1]])
+        return jax.lax.associative_scan(compose, (shifted, right))[1]
+
+    entry = jnp.concatenate([jnp.zeros_like(survival[:-1]), survival[-1:] * start[None, :]])
+    leaving = jax.lax.custom_linear_solve(lambda n: n - survival * after(n), gained + entry, inward, outward)
     return leaving, jnp.concatenate([leaving[1:], start[None, :]])
 
 
