@@ -8,10 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jax.core import Tracer
+from jaxtyping import Array
 
 
-def as_float(value: ArrayLike) -> Array:
+def as_float(value: Any) -> Array:
     """A floating-point (or complex) JAX array: Python numbers take the default precision, arrays keep theirs."""
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.inexact):
         return value
@@ -26,5 +27,5 @@ def param(doc: str, unit: str = "", **options: Any) -> Any:
 
 def require(ok: Any, message: str) -> None:
     """Raise ValueError with `message` if `ok` is known here to be false; traced values pass."""
-    if not isinstance(ok, jax.core.Tracer) and not np.all(ok):
+    if not isinstance(ok, Tracer) and not np.all(ok):
         raise ValueError(message)

@@ -45,10 +45,10 @@ def shell_injection(universe: Universe, scale: Float[Array, "edge"]) -> Injectio
 def free_flux(
     universe: Universe, shells: Injection, log_energy: Float[Array, ""]
 ) -> tuple[Float[Array, ""], Float[Array, "shell"]]:
-    """ln of the flux per flavour that arrives without interactions, over 10⁻¹⁸ GeV⁻¹cm⁻²s⁻¹sr⁻¹, and each shell's share of it.
+    """ln of the flux per flavour without interactions, over 10⁻¹⁸ GeV⁻¹cm⁻²s⁻¹sr⁻¹, and each shell's share of it.
 
-    φ(E) ∝ ∫dz W(z)(1+z)^k/H · Q(E(1+z)), normalised so that φ(100 TeV) is what the spectrum gives there: a power law arrives
-    as A (E/100 TeV)^−γ exactly. `log_energy` is ln(E/GeV) today.
+    φ(E) ∝ ∫dz W(z)(1+z)^k/H · Q(E(1+z)), normalised so that φ(100 TeV) is what the spectrum gives there: a power law
+    arrives as A (E/100 TeV)^−γ exactly. `log_energy` is ln(E/GeV) today.
     """
     spectrum = universe.source.spectrum
     pivot, _ = _redshifted(spectrum, shells, jnp.asarray(_LOG_PIVOT, dtype=log_energy.dtype))
@@ -57,7 +57,7 @@ def free_flux(
 
 
 def _redshifted(spectrum, shells: Injection, log_energy: Float[Array, ""]):
-    """ln Σ_s w_s Q(E(1+z_s)) and the shares of the sum; exponents are taken from their maximum, so that cutoffs do not underflow."""
+    """ln Σ_s w_s Q(E(1+z_s)) and the shares of the sum, scaled so that cutoffs do not underflow."""
     log_emitted = spectrum.log_flux(log_energy + shells.log_scale)
     largest = jax.lax.stop_gradient(jnp.max(jnp.where(shells.weight > 0, log_emitted, -jnp.inf)))
     terms = shells.weight * jnp.exp(jnp.where(shells.weight > 0, log_emitted - largest, 0.0))

@@ -12,9 +12,8 @@ from jaxnu.evolutions import SingleRedshift
 from jaxnu.relics import temperature_today
 from jaxnu.universe import Universe
 
-
-# Shares of the nodes: uniform at low energies, in the dip below the lowest resonance, above the highest one; and of those
-# between two resonances, above the lower one.
+# Shares of the nodes: uniform at low energies, in the dip below the lowest resonance, above the highest one; and of
+# those between two resonances, above the lower one.
 _UNIFORM, _LOWEST, _HIGHEST, _WING = 0.12, 0.2, 0.14, 0.3
 # Spacing grows from a core of this half-width in ln E (a floor, and a multiple of the thermal width T₀/m of the line).
 _CORE = (0.01, 4.0)
@@ -26,8 +25,8 @@ _BELOW = 2.0
 class Resolution(eqx.Module):
     """How finely to solve: numbers of energy `nodes` and redshift `shells`, and the energies covered (GeV).
 
-    Static and hashable: another resolution is another compilation. Raises ValueError for fewer than 40 nodes or 4 shells and
-    for an empty range of energies.
+    Static and hashable: another resolution is another compilation. Raises ValueError for fewer than 40 nodes or 4
+    shells and for an empty range of energies.
     """
 
     nodes: int = eqx.field(static=True, default=320)
@@ -45,7 +44,7 @@ class Resolution(eqx.Module):
 
 
 def resonance_log_energy(universe: Universe) -> Float[Array, "target=3"]:
-    """ln(E/GeV) today at which each target is on resonance: E = m_Z′²/2√(m_j² + (3T₀)²), its typical energy if light."""
+    """ln(E/GeV) today at which each target is on resonance: E = m_Z′²/2√(m_j² + (3T₀)²), 3T₀ for light ones."""
     energy = jnp.sqrt(universe.neutrinos.masses**2 + (3 * temperature_today(universe.relics)) ** 2)
     return 2 * jnp.log(universe.mediator.mass) - jnp.log(energy) + float(np.log(MEV**2 / (2 * GEV)))
 
@@ -54,9 +53,9 @@ def log_energy_nodes(universe: Universe, resolution: Resolution) -> Float[Array,
     """Nodes in ln(E/GeV), ascending, from resonance to resonance, on each of which lies a node.
 
     A dip has a sharp upper edge at E = m_Z′²/2m_j. On fixed nodes the edge jumps from node to node and autodiff
-    differentiates the staircase; nodes that move with it make the flux in fixed bins smooth in m_Z′ and m_j. A fixed number of nodes
-    lies between neighbouring resonances (those of a single source redshift count at E/(1+z), too), spaced by sinh away from them.
-    Resonances outside the range collapse on its ends.
+    differentiates the staircase; nodes that move with it make the flux in fixed bins smooth in m_Z′ and m_j. A fixed
+    number of nodes lies between neighbouring resonances (those of a single source redshift count at E/(1+z), too),
+    spaced by sinh away from them. Resonances outside the range collapse on its ends.
     """
     low, high = float(np.log(resolution.lowest)), float(np.log(resolution.highest))
     edge = resonance_log_energy(universe)
@@ -93,7 +92,7 @@ def log_energy_nodes(universe: Universe, resolution: Resolution) -> Float[Array,
 
 
 def shell_edges(universe: Universe, resolution: Resolution) -> Float[Array, "edge"]:
-    """Edges of the shells in 1 + z from 1 to 1 + z_max, uniform in 1/(1+z), in which a line has the constant width T₀/m."""
+    """Edges of the shells in 1 + z from 1 to 1 + z_max, uniform in 1/(1+z), where a line's width is T₀/m."""
     far = universe.source.evolution.z_max
     ramp = jnp.asarray(np.linspace(0, 1, resolution.shells + 1), dtype=far.dtype)
     return (1 + far) / (1 + far * (1 - ramp))

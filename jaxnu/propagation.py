@@ -2,15 +2,17 @@
 
 The comoving density per today's energy of mass state i obeys (2302.03571 eq. 7)
 
-    −(1+z) H ∂_z ñ_i = c [ J_i − ñ_i Γ_i + P_i ∫_E^∞ dE′ F(E′,E) Σ_k ñ_k(E′) Γ_k(E′) ],   F = (3/E′)[x² + (1−x)²], x = E/E′.
+    −(1+z) H ∂_z ñ_i = c [ J_i − ñ_i Γ_i + P_i ∫_E^∞ dE′ F(E′,E) Σ_k ñ_k(E′) Γ_k(E′) ],   F = (3/E′)[x² + (1−x)²], x =
+    E/E′.
 
 It is triangular in energy, since scattering only loses it: with energies solved from the top down, the regenerated
-source of one energy is known in every shell from those above. So the scan runs over energies and carries, for all shells
-at once, the moments M_m = ∫dE′/E′ x^m Σ_k(absorbed), m = 0, 1, 2, of which F is a combination; within one energy the shells
-obey a linear recurrence. However many times a neutrino scatters, and however opaque a shell is, no splitting error
-arises between absorption and regeneration.
+source of one energy is known in every shell from those above. So the scan runs over energies and carries, for all
+shells at once, the moments M_m = ∫dE′/E′ x^m Σ_k(absorbed), m = 0, 1, 2, of which F is a combination; within one
+energy the shells obey a linear recurrence. However many times a neutrino scatters, and however opaque a shell is, no
+splitting error arises between absorption and regeneration.
 
-All fluxes are relative to the one that would arrive freely, so that numbers are O(1) and a steep spectrum costs no precision.
+All fluxes are relative to the one that would arrive freely, so that numbers are O(1) and a steep spectrum costs no
+precision.
 """
 
 from __future__ import annotations
@@ -61,12 +63,13 @@ class Spectrum(eqx.Module):
 def _shell_factors(universe: Universe, log_energy: Float[Array, "node"], scale: Float[Array, "edge"]):
     """Survival e^−τ of each shell and, for sources within it, the part that escapes it; both (mass=3, shell, node).
 
-    escape = ∫₀¹ ds e^{−τ(s)}, s the fraction of the shell's sources behind which the optical depth τ(s) to the near edge lies. The
-    closed forms of the line give its depth τ and the mean position c of its absorption; with the line as a box of width w about c,
-    escape = e^{−τ} + (c − w/2)(1 − e^{−τ}) + w[(1 − e^{−τ})/τ − e^{−τ}], exact for τ → 0 (any c, w), for a line inside the shell (w → 0)
-    and for a uniform shell (c = ½, w = 1). w is the line's own width, cut where it would leave the shell.
-    Opaque wings need their density r = dτ/ds at the exit, too: rising ones are exponentials with dτ/ds = r + κτ(s), hence
-    escape = [e^q E₁(q) − e^{−τ} e^{q+τ} E₁(q+τ)]/κ, q = r/κ; falling ones a box at the exit whose width goes from 2c to τ/r.
+    escape = ∫₀¹ ds e^{−τ(s)}, s the fraction of the shell's sources behind which the optical depth τ(s) to the near
+    edge lies. The closed forms of the line give its depth τ and the mean position c of its absorption; with the line
+    as a box of width w about c, escape = e^{−τ} + (c − w/2)(1 − e^{−τ}) + w[(1 − e^{−τ})/τ − e^{−τ}], exact for τ → 0
+    (any c, w), for a line inside the shell (w → 0) and for a uniform shell (c = ½, w = 1). w is the line's own width,
+    cut where it would leave the shell. Opaque wings need their density r = dτ/ds at the exit, too: rising ones are
+    exponentials with dτ/ds = r + κτ(s), hence escape = [e^q E₁(q) − e^{−τ} e^{q+τ} E₁(q+τ)]/κ, q = r/κ; falling ones
+    a box at the exit whose width goes from 2c to τ/r.
     """
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
     depths = shell_depths(universe, log_energy, scale)
@@ -149,7 +152,9 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
     growth = fall[:, None] - powers[None, :] * width[:, None]
     weight_here, weight_above = cell_weights(width[:, None] + 0.0 * growth, growth)
     # The topmost node has nothing above it.
-    padded = [jnp.concatenate([part, jnp.zeros_like(part[:1])]) for part in (jnp.exp(growth), weight_here, weight_above)]
+    padded = [
+        jnp.concatenate([part, jnp.zeros_like(part[:1])]) for part in (jnp.exp(growth), weight_here, weight_above)
+    ]
     kernel = 3 * jnp.asarray([1.0, -2.0, 2.0], dtype=x.dtype)
 
     def solve(carry, node):
@@ -158,7 +163,8 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
         emitted = jnp.zeros_like(survival) if single else source[:, None] * fractions[None, :]
         known = decay[:, None] * moments + above[:, None] * absorbed_above[None, :]
         fed = emitted + (kernel @ known)[:, None] * into[None, :]
-        # What this energy absorbs feeds the same cell: two passes, the first with the flux that enters each shell without it.
+        # What this energy absorbs feeds the same cell: two passes, the first with the flux that enters each shell
+        # without it.
         own = kernel @ here
         _, entering = _through_shells(survival, fed * escape, start)
         absorbed = jnp.sum(entering * (1 - survival) + fed * (1 - escape), axis=1)
@@ -173,7 +179,9 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
     nodes = (*factors, share, *padded)
     empty = (jnp.zeros((3, scale.size - 1), dtype=x.dtype), jnp.zeros_like(scale[1:]))
     (moments, _), (ratio, scattered) = jax.lax.scan(jax.checkpoint(solve), empty, nodes, reverse=True)
-    energy_balance, number_balance = _balances(x, log_free, ratio, scattered, fractions, branching, jnp.sum(moments, axis=1))
+    energy_balance, number_balance = _balances(
+        x, log_free, ratio, scattered, fractions, branching, jnp.sum(moments, axis=1)
+    )
     return Spectrum(x, log_free, ratio.T, energy_balance, number_balance)
 
 

@@ -1,9 +1,9 @@
 """Scattering of high-energy neutrinos on relics: thermal rates, mean free path, optical depth.
 
-In the narrow-width limit σ_ij = 2π|q_ij|² g′² δ(s − m_Z′²), and with ε = E*/T, E* = m_Z′²/2E, a = m_j/T,
-v = (ε² − a²)/2ε the rate per length is Γ_ij = 2π|q_ij|² g′² T²/(8π²E) D(|v|) ρ, ρ the flux factor of `jaxnu.thermal`. At fixed
-energy today v = ε₀/2(1+z)² − α²/2ε₀ (ε₀ and α being ε and a at z = 0), so that the optical depth
-τ_ij = |q_ij|² g′² T₀³/(2π m_Z′² H₀) ∫ D ρ (1+z)³ (H₀/H) dv is integrated exactly across a shell, however narrow the line.
+In the narrow-width limit σ_ij = 2π|q_ij|² g′² δ(s − m_Z′²), and with ε = E*/T, E* = m_Z′²/2E, a = m_j/T, v = (ε² −
+a²)/2ε the rate per length is Γ_ij = 2π|q_ij|² g′² T²/(8π²E) D(|v|) ρ, ρ the flux factor of `jaxnu.thermal`. At fixed
+energy today v = ε₀/2(1+z)² − α²/2ε₀ (ε₀ and α being ε and a at z = 0), so that the optical depth τ_ij = |q_ij|² g′²
+T₀³/(2π m_Z′² H₀) ∫ D ρ (1+z)³ (H₀/H) dv is integrated exactly across a shell, however narrow the line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DEPTH_SHELLS = 256
 
 
 def _line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, ""]):
-    """(v, D(|v|) and its antiderivatives, ρ) of each target, (target=3, energy), at one 1 + z = `scale` for energies today."""
+    """(v, D(|v|) with its antiderivatives, ρ) of each target, (target=3, energy), at one 1 + z = `scale`."""
     temperature = temperature_today(universe.relics)
     epsilon_today = (MEV**2 / GEV / 2 * universe.mediator.mass**2 * jnp.exp(-log_energy) / temperature)[None, :]
     alpha = (universe.neutrinos.masses / temperature)[:, None]
@@ -52,10 +52,10 @@ class ShellDepths(NamedTuple):
 def shell_depths(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, "edge"]) -> ShellDepths:
     """Optical depth across each shell, in the parts `near` and `far` that its two edges carry.
 
-    near + far is the depth; far/(near + far) is where in the shell the absorption sits, from the near edge; box/(near + far) is
-    the width of the line over that of the shell, 1 if the line is wider. In shells that hold only a wing of the line, the depth is
-    also in `rising` (v > 0, denser outwards) or `falling` (v < 0), and `exit`, `entry` are its densities per shell at the near and
-    the far edge. `log_energy` is ln(E/GeV) today, `scale` = 1 + z ascending.
+    near + far is the depth; far/(near + far) is where in the shell the absorption sits, from the near edge; box/(near
+    + far) is the width of the line over that of the shell, 1 if the line is wider. In shells that hold only a wing of
+    the line, the depth is also in `rising` (v > 0, denser outwards) or `falling` (v < 0), and `exit`, `entry` are its
+    densities per shell at the near and the far edge. `log_energy` is ln(E/GeV) today, `scale` = 1 + z ascending.
     """
     # Edge by edge: the closed forms are evaluated once for each, and stay in the cache.
     v, line, rho = jax.lax.map(lambda u: _line(universe, log_energy, u), scale)
@@ -83,7 +83,7 @@ def shell_depths(universe: Universe, log_energy: Float[Array, "energy"], scale: 
 
 
 def _depth_scale(universe: Universe) -> Float[Array, ""]:
-    """g′² T₀³/(2π m_Z′² H₀), the optical depth per |q_ij|² and unit of ∫D dv at z = 0; ordered so that float32 holds it."""
+    """g′² T₀³/(2π m_Z′² H₀), the depth per |q_ij|² and unit of ∫D dv at z = 0, ordered so that float32 holds it."""
     temperature = temperature_today(universe.relics)
     mediator = universe.mediator
     length = hubble_distance(universe.cosmology) * (temperature / HBAR_C_MPC)
@@ -94,9 +94,9 @@ def _depth_scale(universe: Universe) -> Float[Array, ""]:
 def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) -> Float[Array, "mass=3 target=3 energy"]:
     """τ_ij(E) = ∫₀^z_source Γ_ij c dz/((1+z)H), the exponent of the survival probability without regeneration.
 
-    `energy` in GeV today, (energy,); dimensionless result (mass, target, energy). The cold limit is
-    2π|q_ij|² g′² n₀ c(1+z_j)³/(H(z_j) m_Z′²) (physics of 1409.4180 eq. 6; `Cosmology.path` chooses dx). Raises ValueError for
-    energies or redshifts that are not positive.
+    `energy` in GeV today, (energy,); dimensionless result (mass, target, energy). The cold limit is 2π|q_ij|² g′² n₀
+    c(1+z_j)³/(H(z_j) m_Z′²) (physics of 1409.4180 eq. 6; `Cosmology.path` chooses dx). Raises ValueError for energies
+    or redshifts that are not positive.
     """
     energy, z_source = _positive(energy, "energy"), _positive(z_source, "z_source")
     fractions = jnp.asarray(np.linspace(0, 1, _DEPTH_SHELLS + 1), dtype=z_source.dtype)
@@ -108,8 +108,8 @@ def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) ->
 def mean_free_path(universe: Universe, energy: ArrayLike, z: ArrayLike) -> Float[Array, "mass=3 energy"]:
     """λ_i = 1/Σ_j Γ_ij in proper Mpc at redshift `z`, for energies today in GeV, (energy,) (1409.4180 eq. 5).
 
-    The collision happens at E(1+z). Infinite where nothing scatters. Raises ValueError for energies that are not positive and
-    negative redshifts.
+    The collision happens at E(1+z). Infinite where nothing scatters. Raises ValueError for energies that are not
+    positive and negative redshifts.
     """
     energy, z = _positive(energy, "energy"), as_float(z)
     require(z >= 0, f"z must not be negative, got {z}")
@@ -118,7 +118,9 @@ def mean_free_path(universe: Universe, energy: ArrayLike, z: ArrayLike) -> Float
     _, line, rho = _line(universe, jnp.log(energy), scale)
     mediator = universe.mediator
     couplings = charge_couplings(universe.neutrinos, mediator.charges)
-    per_length = mediator.coupling**2 / (4 * jnp.pi * GEV) * (temperature / (energy * scale)) * (temperature / HBAR_C_MPC)
+    per_length = (
+        mediator.coupling**2 / (4 * jnp.pi * GEV) * (temperature / (energy * scale)) * (temperature / HBAR_C_MPC)
+    )
     rate = mediator.prefactor * universe.relics.overdensity * per_length[None] * (couplings @ (line.value * rho))
     scattering = rate > 0
     return jnp.where(scattering, 1 / jnp.where(scattering, rate, 1.0), jnp.inf)

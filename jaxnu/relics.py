@@ -14,8 +14,8 @@ class Relics(eqx.Module):
 
     T₀ = 1.95 K gives n₀ = 3ζ(3)T₀³/4π² = 56.4 cm⁻³. `moller` includes the flux factor 1 − β cosθ in the thermal
     average (2302.03571 eq. 12 and 1409.4180 eq. 5 leave it out: pass False for their figures). `helicity` is
-    "majorana" (both helicities of the relic interact alike, weight 1) or "dirac" (weight ½[1 + (β − cosθ)/(1 − β cosθ)]).
-    Raises ValueError for non-positive temperature or overdensity and an unknown helicity.
+    "majorana" (both helicities of the relic interact alike, weight 1) or "dirac" (weight ½[1 + (β − cosθ)/(1 − β
+    cosθ)]). Raises ValueError for non-positive temperature or overdensity and an unknown helicity.
     """
 
     temperature: Float[Array, ""] = param("temperature today", "K", default=1.95)

@@ -26,7 +26,7 @@ PROFILE_WIDTH = 7.196
 
 @cache
 def _polylog_fit(order: int, terms: int = 12) -> tuple[float, ...]:
-    """Chebyshev coefficients in 2y − 1 of −Li_s(−y)/y on [0, 1]: the nearest singularity is y = −1, each term gains 5.8."""
+    """Chebyshev coefficients in 2y − 1 of −Li_s(−y)/y on [0, 1]: the singularity at y = −1 makes a term gain 5.8."""
     nodes = chebyshev.chebpts1(48)
     y = (nodes + 1) / 2
     # −Li_s(−y)/y = ∫ t^{s−1} e^{−t}/(1 + y e^{−t}) dt / Γ(s)
@@ -78,9 +78,10 @@ def shell_weights(
 ) -> tuple[Float[Array, "shell *s"], Float[Array, "shell *s"]]:
     """Weights (near, far) with ∫ D(|v|) f(v) dv = near·f(near edge) + far·f(far edge), exact for f linear in v.
 
-    `v` falls along the first axis (edges from z = 0 outwards) and `line` is `profile(|v|)`. In terms of C(v) = ∫_{−∞}^v D and
-    K = ∫C: near = C_a − ΔK/Δv, far = ΔK/Δv − C_b. Both signs of v are written through the tails, so that small numbers keep
-    their precision, and narrow shells use the trapezium (error Δv²/12) where the difference would lose it.
+    `v` falls along the first axis (edges from z = 0 outwards) and `line` is `profile(|v|)`. In terms of C(v) =
+    ∫_{−∞}^v D and K = ∫C: near = C_a − ΔK/Δv, far = ΔK/Δv − C_b. Both signs of v are written through the tails, so
+    that small numbers keep their precision, and narrow shells use the trapezium (error Δv²/12) where the difference
+    would lose it.
     """
     d, tail, second = line
     # C − 3ζ(3)[v > 0] and K − 3ζ(3) max(v, 0), the smooth parts of the antiderivatives.
@@ -109,8 +110,8 @@ def exponential_integral(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
 def _mean_energy_fit(kind: str, terms_x: int = 12, terms_a: int = 16) -> np.ndarray:
     """2-D Chebyshev coefficients of g/(1 + x), where √(x² + a² + g) is a mean relic energy above u = x.
 
-    kind "moller":  1/⟨1/ω⟩ weighted with u f(u);  "energy": ⟨ω⟩ with f(u);  "inverse": 1/⟨1/ω⟩ with f(u); ω = √(u² + a²).
-    Variables x/(x + 2) and a/(a + 1). Quadrature in t = u − x, graded at the threshold.
+    kind "moller":  1/⟨1/ω⟩ weighted with u f(u);  "energy": ⟨ω⟩ with f(u);  "inverse": 1/⟨1/ω⟩ with f(u); ω = √(u² +
+    a²). Variables x/(x + 2) and a/(a + 1). Quadrature in t = u − x, graded at the threshold.
     """
     s, w = np.polynomial.legendre.leggauss(400)
     s, w = (s + 1) / 2, w / 2
@@ -163,9 +164,9 @@ def flux_factor(
 ) -> Float[Array, "*s"]:
     """Thermal average with Møller factor and helicity weight over the plain one, at ε = E*/T, v and a = m/T.
 
-    Møller, Majorana: ρ = ε M(|v|, a)/D(|v|) with M = ∫_{|v|}^∞ u du/[√(u² + a²)(e^u + 1)]. Dirac adds the weight
-    ½[1 + (εω − a²)/(uε)], which is ½[1 + (β − cosθ)/(1 − β cosθ)] on resonance, where ω − u cosθ = ε. The means are fits to
-    quadrature: 3e-4 for a ≥ 0.1, 1 % where a and v both vanish (there the rate does).
+    Møller, Majorana: ρ = ε M(|v|, a)/D(|v|) with M = ∫_{|v|}^∞ u du/[√(u² + a²)(e^u + 1)]. Dirac adds the weight ½[1
+    + (εω − a²)/(uε)], which is ½[1 + (β − cosθ)/(1 − β cosθ)] on resonance, where ω − u cosθ = ε. The means are fits
+    to quadrature: 3e-4 for a ≥ 0.1, 1 % where a and v both vanish (there the rate does).
     """
     x = jnp.abs(v)
     # x² + a² = (ε/2 + a²/2ε)² without the cancellation.

@@ -48,9 +48,7 @@ HBAR_C = 1.973269804e-7  # eV m
 LIGHT_SPEED = 299792.458  # km / s
 MEGAPARSEC = 3.0856775814913673e22  # m
 
-GREGORY = np.array(
-    [-5 / 8, 1 / 6, -1 / 24]
-)  # corrections to unit weights at the end of the integral
+GREGORY = np.array([-5 / 8, 1 / 6, -1 / 24])  # corrections to unit weights at the end of the integral
 KERNEL = np.array([3.0, -6.0, 6.0])  # E₀ F(E′, E₀) = 3x − 6x² + 6x³ per unit of ln E′
 POWERS = np.array([1.0, 2.0, 3.0])
 FD_MAX = 50.0  # e^−50: nothing beyond
@@ -65,9 +63,7 @@ def star_formation(z):
     return np.where(z <= 1, low, np.where(z < 4, mid, high))
 
 
-def pmns_squared(
-    s12=0.304, s23=0.573, s13=0.02219, delta_degrees=197.0, charges=(0.0, 1.0, -1.0)
-):
+def pmns_squared(s12=0.304, s23=0.573, s13=0.02219, delta_degrees=197.0, charges=(0.0, 1.0, -1.0)):
     """|U_αi|² and |q_ij|² with q = U† diag(charges) U; the defaults are NuFIT 5.0, normal ordering."""
     a, b, c = (np.arcsin(np.sqrt(s)) for s in (s12, s23, s13))
     phase = np.exp(1j * np.radians(delta_degrees))
@@ -87,9 +83,7 @@ def pmns_squared(
 
 def masses_normal(lightest, dm21=7.42e-5, dm31=2.517e-3):
     """Neutrino masses in eV, normal ordering."""
-    return np.array(
-        [lightest, np.sqrt(lightest**2 + dm21), np.sqrt(lightest**2 + dm31)]
-    )
+    return np.array([lightest, np.sqrt(lightest**2 + dm21), np.sqrt(lightest**2 + dm31)])
 
 
 class _ThermalTable:
@@ -101,17 +95,8 @@ class _ThermalTable:
         points = (t[:-1, None] + t[1:, None]) / 2 + nodes / (2 * cells)
         self.cells = cells
         self.edge, self.point = FD_MAX * t**2, FD_MAX * points**2
-        self.edge_slope = (
-            2 * FD_MAX * t * np.exp(-self.edge) / (1 + np.exp(-self.edge)) / cells
-        )  # du/dt/(e^u+1)
-        self.weight = (
-            (weights / (2 * cells))
-            * 2
-            * FD_MAX
-            * points
-            * np.exp(-self.point)
-            / (1 + np.exp(-self.point))
-        )
+        self.edge_slope = 2 * FD_MAX * t * np.exp(-self.edge) / (1 + np.exp(-self.edge)) / cells  # du/dt/(e^u+1)
+        self.weight = (weights / (2 * cells)) * 2 * FD_MAX * points * np.exp(-self.point) / (1 + np.exp(-self.point))
 
     def coefficients(self, a, moller):
         if moller and a > 0:
@@ -155,24 +140,12 @@ def thermal_profile(energy_gev, z, mass_ev, mass_mev, t0_kelvin=1.95, moller=Tru
     star = (mass_mev * 1e6) ** 2 / (2 * energy)
     v = (star - mass_ev**2 / star) / (2 * temperature)
     integral = _TABLE(v, mass_ev / temperature, moller)
-    return (
-        2
-        * np.pi
-        / (8 * np.pi**2 * energy)
-        * temperature
-        * (star if moller else temperature)
-        * integral
-    )
+    return 2 * np.pi / (8 * np.pi**2 * energy) * temperature * (star if moller else temperature) * integral
 
 
 def hubble_length(z, h=0.674, omega_m=0.315):
     """c/H in metres."""
-    return (
-        LIGHT_SPEED
-        / (100 * h)
-        * MEGAPARSEC
-        / np.sqrt(omega_m * (1 + z) ** 3 + 1 - omega_m)
-    )
+    return LIGHT_SPEED / (100 * h) * MEGAPARSEC / np.sqrt(omega_m * (1 + z) ** 3 + 1 - omega_m)
 
 
 def _window(z, mass_ev, mass_mev, t0_kelvin):
@@ -218,9 +191,7 @@ def solve(
     ratio (3, node) the spectrum over (E/100 TeV)^−gamma, spectrum (3, node), scatterings (node,) the number of
     scatterings per ln E₀ over the whole way divided by (E/100 TeV)^−gamma E.
     """
-    edges_gev = (
-        np.logspace(4, 7, 10) if edges_gev is None else np.asarray(edges_gev, float)
-    )
+    edges_gev = np.logspace(4, 7, 10) if edges_gev is None else np.asarray(edges_gev, float)
     evolution = star_formation if evolution is None else evolution
     masses_ev, q2, pe = (
         np.asarray(masses_ev, float),
@@ -239,17 +210,13 @@ def solve(
             scale = (lower + upper) / 2 + x * (upper - lower) / 2
             z = 1 / scale - 1
             # c |dz| / ((1+z)H) = (c/H) d(scale)/scale
-            length = (
-                rate * hubble_length(z, h, omega_m) / scale * w * (upper - lower) / 2
-            )
+            length = rate * hubble_length(z, h, omega_m) / scale * w * (upper - lower) / 2
             for j, mass in enumerate(masses_ev):
                 low, high = _window(z, mass, mass_mev, t0_kelvin)
                 i, k = np.searchsorted(energy, [low, high])
                 if i < k:
                     first, last = min(first, i), max(last, k)
-                    out[j, i:k] += length * thermal_profile(
-                        energy[i:k] / scale, z, mass, mass_mev, t0_kelvin, moller
-                    )
+                    out[j, i:k] += length * thermal_profile(energy[i:k] / scale, z, mass, mass_mev, t0_kelvin, moller)
         return out, first, last
 
     lattice = np.linspace(1 / (1 + z_top), 1.0, shells + 1)
@@ -270,17 +237,9 @@ def solve(
     ratio = np.zeros((3, count))
     if z_source is None:
         points, weights = np.polynomial.legendre.leggauss(6)
-        scale = (lattice[:-1, None] + lattice[1:, None]) / 2 + points * np.diff(
-            lattice
-        )[:, None] / 2
+        scale = (lattice[:-1, None] + lattice[1:, None]) / 2 + points * np.diff(lattice)[:, None] / 2
         z = 1 / scale - 1
-        share = (
-            weights
-            * evolution(z)
-            * scale**gamma
-            * hubble_length(z, h, omega_m)
-            / scale**2
-        ).sum(1)
+        share = (weights * evolution(z) * scale**gamma * hubble_length(z, h, omega_m) / scale**2).sum(1)
         share /= share.sum()
     else:
         ratio += composition[:, None]
@@ -303,9 +262,7 @@ def solve(
     band = matrix(count)
     points, weights = np.polynomial.legendre.leggauss(substeps)
     scatterings = np.zeros(count)
-    for lower, upper, source in zip(
-        lattice[:-1], lattice[1:], share * np.ones(shells), strict=True
-    ):
+    for lower, upper, source in zip(lattice[:-1], lattice[1:], share * np.ones(shells), strict=True):
         inject = source * composition[:, None]
         per_target, first, last = depth(energy, lower, upper, points, weights)
         if first >= last:
@@ -336,9 +293,7 @@ def solve(
         arrived[first:last] = back[::-1]
         arrived[:first] = (spacing * KERNEL * solution[-1, 1:]) @ fall[:, first:0:-1]
         gain = inject + regenerated[:, None] * arrived
-        ratio[:, first:last] = (
-            ratio[:, first:last] * (1.0 - lost) + mean * gain[:, first:last]
-        )
+        ratio[:, first:last] = ratio[:, first:last] * (1.0 - lost) + mean * gain[:, first:last]
         ratio[:, :first] += gain[:, :first]
         ratio[:, last:] += gain[:, last:]
         scatterings[first:last] += events[::-1]
@@ -348,11 +303,7 @@ def solve(
     curve = CubicSpline(np.log(energy), ratio * free_shape * energy, axis=1)
     flux = np.array([curve.integrate(i, j) for i, j in itertools.pairwise(cells)]).T
     exponent = 1 - gamma
-    unit = (
-        1e5 * np.diff((edges_gev / 1e5) ** exponent) / exponent
-        if exponent
-        else 1e5 * np.diff(cells)
-    )
+    unit = 1e5 * np.diff((edges_gev / 1e5) ** exponent) / exponent if exponent else 1e5 * np.diff(cells)
     return {
         "flux": flux,
         "free": composition[:, None] * unit,

@@ -40,9 +40,7 @@ TABLE = [
 
 
 def transmission(result, energy):
-    return np.interp(
-        np.log(energy), np.log(result["energy"]), result["ratio"].sum(0) / 3
-    )
+    return np.interp(np.log(energy), np.log(result["energy"]), result["ratio"].sum(0) / 3)
 
 
 def cold_depth(mass_mev, coupling, z):
@@ -84,9 +82,7 @@ def test_thermal_integral(a, v):
     def kernel(u):
         return (u / np.hypot(u, a) if a else 1.0) / (np.exp(u - start) + np.exp(-start))
 
-    exact = quad(
-        kernel, start, start + 60, epsabs=0, epsrel=1e-11, points=marks, limit=500
-    )[0] * np.exp(-start)
+    exact = quad(kernel, start, start + 60, epsabs=0, epsrel=1e-11, points=marks, limit=500)[0] * np.exp(-start)
     np.testing.assert_allclose(brute._TABLE(np.array([v]), a, True), exact, rtol=1e-6)
 
 
@@ -98,17 +94,8 @@ def test_rate_is_the_thermal_average_over_relic_momenta(mass_ev):
     p = temperature * (np.arange(2000) + 0.5) * 0.015
     cosine = (np.arange(2000) + 0.5) / 1000 - 1
     relic = np.hypot(p, mass_ev)
-    density = (
-        p**2
-        / (2 * np.pi**2)
-        / (np.exp(p / temperature) + 1)
-        * 0.015
-        * temperature
-        / 2000
-    )
-    resonance = (
-        (mass_mev * 1e6) ** 2 / (2 * (relic[:, None] - p[:, None] * cosine)) / 1e9
-    )
+    density = p**2 / (2 * np.pi**2) / (np.exp(p / temperature) + 1) * 0.015 * temperature / 2000
+    resonance = (mass_mev * 1e6) ** 2 / (2 * (relic[:, None] - p[:, None] * cosine)) / 1e9
     edges = np.quantile(resonance, [0.05, 0.3, 0.5, 0.7, 0.95])
     weight = np.broadcast_to((np.pi * density / relic)[:, None], resonance.shape)
     counted = np.histogram(resonance, bins=edges, weights=weight)[0]
@@ -122,12 +109,8 @@ def test_rate_is_the_thermal_average_over_relic_momenta(mass_ev):
 
 
 @pytest.mark.parametrize("mass_mev, coupling, lightest, z_source, expected", TABLE)
-def test_reference_table_of_cold_relics(
-    mass_mev, coupling, lightest, z_source, expected
-):
-    result = cooled(
-        mass_mev, coupling, lightest, 16, nodes=1800, shells=2400, z_source=z_source
-    )
+def test_reference_table_of_cold_relics(mass_mev, coupling, lightest, z_source, expected):
+    result = cooled(mass_mev, coupling, lightest, 16, nodes=1800, shells=2400, z_source=z_source)
     np.testing.assert_allclose(transmission(result, TEV), expected, rtol=6e-3)
 
 
@@ -140,9 +123,7 @@ def test_survival_of_cold_relics():
 
     def fraction(low, high):
         marks = sorted({low, high, *(x for x in (1.0, 4.0) if low < x < high)})
-        return sum(
-            quad(weight, i, j, epsrel=1e-9)[0] for i, j in itertools.pairwise(marks)
-        )
+        return sum(quad(weight, i, j, epsrel=1e-9)[0] for i, j in itertools.pairwise(marks))
 
     expected = []
     for e in energy * 1e9:
@@ -150,15 +131,11 @@ def test_survival_of_cold_relics():
         met = sorted((z, j) for j, z in enumerate(crossing) if 0 < z < 5)
         marks = [0.0, *(z for z, _ in met), 5.0]
         shares = np.array([fraction(i, j) for i, j in itertools.pairwise(marks)])
-        steps = [np.zeros(3)] + [
-            Q2[:, j] * cold_depth(6.5, coupling, z) for z, j in met
-        ]
+        steps = [np.zeros(3)] + [Q2[:, j] * cold_depth(6.5, coupling, z) for z, j in met]
         expected.append((shares / shares.sum()) @ np.exp(-np.cumsum(steps, 0)).mean(1))
     warm, cool = (
         transmission(
-            cooled(
-                6.5, coupling, 0.0218, k, nodes=150, shells=200 * k, regen_fraction=0.0
-            ),
+            cooled(6.5, coupling, 0.0218, k, nodes=150, shells=200 * k, regen_fraction=0.0),
             energy,
         )
         for k in (8, 16)
@@ -168,24 +145,16 @@ def test_survival_of_cold_relics():
 
 def test_survival_from_a_single_redshift():
     masses, z_source = brute.masses_normal(0.05), 0.5
-    result = brute.solve(
-        8.0, 1e-4, masses, Q2, PE, z_source=z_source, regen_fraction=0.0
-    )
+    result = brute.solve(8.0, 1e-4, masses, Q2, PE, z_source=z_source, regen_fraction=0.0)
     resonance = 3.2e13 / masses / 1e9
     energy = resonance[2] / np.array([1.6, 1.25, 0.9])
-    inside = np.array([ratio < 1.5 for ratio in resonance[:, None] / energy]) & (
-        energy < resonance[:, None]
-    )
+    inside = np.array([ratio < 1.5 for ratio in resonance[:, None] / energy]) & (energy < resonance[:, None])
     depth = np.zeros((3, 3))
     for j in range(3):
         depth[j] = inside[j] * cold_depth(8.0, 1e-4, resonance[j] / energy - 1)
     for state in range(3):
-        found = np.interp(
-            np.log(energy), np.log(result["energy"]), result["ratio"][state]
-        )
-        np.testing.assert_allclose(
-            -np.log(found), Q2[state] @ depth, rtol=3e-3, atol=1e-7
-        )
+        found = np.interp(np.log(energy), np.log(result["energy"]), result["ratio"][state])
+        np.testing.assert_allclose(-np.log(found), Q2[state] @ depth, rtol=3e-3, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -218,9 +187,7 @@ def test_number_and_energy_balance(mass_mev, coupling, lightest, gamma):
     assert scattered > 0
     np.testing.assert_allclose(change.sum() + below, scattered, rtol=1e-4)
     energy_below = (number * energy) @ (events * (1.5 * x**2 - 2 * x**3 + 1.5 * x**4))
-    np.testing.assert_allclose(
-        change @ energy + energy_below, 0, atol=1e-4 * (number * energy) @ events
-    )
+    np.testing.assert_allclose(change @ energy + energy_below, 0, atol=1e-4 * (number * energy) @ events)
 
 
 def test_opaque_light_relics_agree_with_a_stiff_ode_solver():
@@ -250,12 +217,8 @@ def test_opaque_light_relics_agree_with_a_stiff_ode_solver():
     spacing = np.log(grid[1] / grid[0])
     x = np.minimum(grid[:, None] / grid, 1.0)
     # Gregory weights 3/8, 7/6, 23/24, 1, 1, … on the regeneration kernel
-    ends = sum(
-        w * np.eye(size, k=k) for k, w in enumerate((3 / 8 - 1, 7 / 6 - 1, 23 / 24 - 1))
-    )
-    kernel = (
-        spacing * np.triu(3 * x - 6 * x**2 + 6 * x**3) * x ** (gamma - 1) * (1 + ends)
-    )
+    ends = sum(w * np.eye(size, k=k) for k, w in enumerate((3 / 8 - 1, 7 / 6 - 1, 23 / 24 - 1)))
+    kernel = spacing * np.triu(3 * x - 6 * x**2 + 6 * x**3) * x ** (gamma - 1) * (1 + ends)
     split = (1 - PE) / 2
 
     def weight(z):
@@ -264,12 +227,8 @@ def test_opaque_light_relics_agree_with_a_stiff_ode_solver():
     total = quad(weight, 0, z_max)[0]
 
     def attenuation(z):
-        profile = np.array(
-            [brute.thermal_profile(grid * (1 + z), z, m, mass_mev) for m in masses]
-        )
-        return (
-            Q2 @ profile * coupling**2 / brute.HBAR_C * brute.hubble_length(z) / (1 + z)
-        )
+        profile = np.array([brute.thermal_profile(grid * (1 + z), z, m, mass_mev) for m in masses])
+        return Q2 @ profile * coupling**2 / brute.HBAR_C * brute.hubble_length(z) / (1 + z)
 
     def slope(t, state):
         rate, state = attenuation(z_max - t), state.reshape(3, size)
@@ -293,10 +252,7 @@ def test_opaque_light_relics_agree_with_a_stiff_ode_solver():
     assert answer.success
     inside = grid < 1e7
     expected = answer.y[:, -1].reshape(3, size)[:, inside]
-    found = [
-        np.interp(np.log(grid[inside]), np.log(result["energy"]), row)
-        for row in result["ratio"]
-    ]
+    found = [np.interp(np.log(grid[inside]), np.log(result["energy"]), row) for row in result["ratio"]]
     assert expected.min() < 1e-4 and expected.max() > 2
     np.testing.assert_allclose(found, expected, rtol=5e-3)
 
@@ -304,8 +260,7 @@ def test_opaque_light_relics_agree_with_a_stiff_ode_solver():
 def test_no_coupling_changes_nothing_and_little_coupling_is_linear():
     masses = brute.masses_normal(0.01)
     change = [
-        brute.solve(6.5, g, masses, Q2, PE, nodes=90, shells=200)["ratio"][:, ::10] - 1
-        for g in (1e-7, 2e-7, 0.0)
+        brute.solve(6.5, g, masses, Q2, PE, nodes=90, shells=200)["ratio"][:, ::10] - 1 for g in (1e-7, 2e-7, 0.0)
     ]
     assert np.abs(change[0]).max() < 1e-5
     np.testing.assert_allclose(change[1], 4 * change[0], rtol=1e-3, atol=1e-12)
@@ -319,10 +274,7 @@ def test_the_free_flux_is_the_power_law_integral():
             6.5, 0.0, brute.masses_normal(0.01), Q2, PE, gamma=gamma, edges_gev=edges, nodes=300, shells=20,
             composition=(0.5, 1.0, 1.5),
         )  # fmt: skip
-        expected = [
-            1e5**gamma * quad(pow, a, b, (-gamma,), epsabs=0)[0]
-            for a, b in itertools.pairwise(edges)
-        ]
+        expected = [1e5**gamma * quad(pow, a, b, (-gamma,), epsabs=0)[0] for a, b in itertools.pairwise(edges)]
         np.testing.assert_allclose(result["free"][1], expected, rtol=1e-9)
         np.testing.assert_allclose(result["flux"], result["free"], rtol=1e-9)
 

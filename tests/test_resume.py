@@ -73,11 +73,13 @@ def test_resumed_is_bit_identical(blocks, monkeypatch, tmp_path, uninterrupted):
 
 def _child(directory):
     jax.config.update("jax_enable_x64", True)
-    run(directory=directory, draws=100000, sweep=16, warmup=1)
+    run(directory=directory, draws=100000)
 
 
-def test_killed_process(tmp_path):
+def test_killed_process(monkeypatch, tmp_path):
     """A process that is really killed leaves a checkpoint that can be read."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", jax.config.jax_compilation_cache_dir)
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     child = multiprocessing.get_context("spawn").Process(target=_child, args=(tmp_path,))
     child.start()
     file = tmp_path / FILE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from jaxnu._field import as_float
 from jaxnu.cli.evolutions import make_evolution
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.settings import FitSettings, Mesh, PosteriorSettings, SpectrumSettings
@@ -50,8 +51,10 @@ def make_universe(settings: SpectrumSettings) -> Universe:
         else:
             assert point.lightest is not None
             neutrinos = Neutrinos(point.lightest, model.ordering, model.mixing)
-        source = Source(PowerLaw(point.amplitude, point.index), make_evolution(model.evolution), model.flavour)
-        return Universe(LmuLtau(point.mass, point.coupling), neutrinos, source)
+        source = Source(
+            PowerLaw(as_float(point.amplitude), as_float(point.index)), make_evolution(model.evolution), model.flavour
+        )
+        return Universe(LmuLtau(as_float(point.mass), as_float(point.coupling)), neutrinos, source)
     except ValueError as error:
         raise Refused(str(error)) from None
 

@@ -20,7 +20,7 @@ def datasets() -> tuple[str, ...]:
 
 
 def table(name: str) -> dict[str, Any]:
-    """The published numbers as they stand in the table: citation, level, flavours, bins, the collaboration's own fit, overlaps.
+    """The published numbers as they stand in the table: citation, level, flavours, bins, its own fit, overlaps.
 
     `bins` is a list of rows with `low`, `high` (GeV) and either `value`, `minus`, `plus` or `limit`: E²φ of an E⁻²
     segment in GeV cm⁻² s⁻¹ sr⁻¹, ν+ν̄. A row may have its own confidence `level`, and says why it is `unused`.

@@ -34,21 +34,23 @@ class FluxPoints(eqx.Module):
         A lower bar that ends at zero keeps σ₋ = value, so that no flux at all costs no more than χ² = 1.
         limit: the exponential density of −2 ln L = z² x/`plus`, where z = Φ⁻¹((1+level)/2).
     "hooper2023"
-        normal with the mean of the two errors; a limit is 0 ± limit (2302.03571, χ² = 25.2 for a power law on the cascades).
+        normal with the mean of the two errors; a limit is 0 ± limit (2302.03571, χ² = 25.2 for a power law on the
+        cascades).
     "delavega2024"
         the same for points; a limit costs nothing until it is exceeded and ((x − limit)/limit)² from there on
         (2406.19968 eqs. 11–15, χ² = 27.4 for cascades and tracks).
 
-    The form of the default for limits is an approximation. Where no event is seen the Poisson likelihood is exactly linear
-    in x, and at a profile-likelihood limit −2 ln L has grown by z²; a half-normal of the same limit grows with x², which a
-    sharp limit beside steep flux makes very different. For the linear form speak the 68 and 90 % limits that 1507.03991
-    gives for the same bins, and that a power law fitted to the cascade points comes out within one standard deviation of
-    IceCube's own fit to the events (the half-normal is 2.5 off). Correlations between bins are not published and left out.
-    The last two conventions reproduce published numbers; they are no likelihoods of these data.
+    The form of the default for limits is an approximation. Where no event is seen the Poisson likelihood is exactly
+    linear in x, and at a profile-likelihood limit −2 ln L has grown by z²; a half-normal of the same limit grows with
+    x², which a sharp limit beside steep flux makes very different. For the linear form speak the 68 and 90 % limits
+    that 1507.03991 gives for the same bins, and that a power law fitted to the cascade points comes out within one
+    standard deviation of IceCube's own fit to the events (the half-normal is 2.5 off). Correlations between bins are
+    not published and left out. The last two conventions reproduce published numbers; they are no likelihoods of these
+    data.
 
-    `value`, `minus`, `plus` are E²φ in GeV cm⁻² s⁻¹ sr⁻¹, ν+ν̄; for a limit value and minus are 0 and plus is the limit at
-    confidence `level`. `overlaps` names the data sets that share events with this one, and why.
-    Raises ValueError for an unknown convention, bins that are not contiguous, and a point without errors.
+    `value`, `minus`, `plus` are E²φ in GeV cm⁻² s⁻¹ sr⁻¹, ν+ν̄; for a limit value and minus are 0 and plus is the
+    limit at confidence `level`. `overlaps` names the data sets that share events with this one, and why. Raises
+    ValueError for an unknown convention, bins that are not contiguous, and a point without errors.
     """
 
     name: str = eqx.field(static=True)
@@ -90,7 +92,7 @@ class FluxPoints(eqx.Module):
         return self.combine(binned_flux(universe, self.edges, resolution))
 
     def log_likelihood(self, prediction: Float[Array, "bin"]) -> Float[Array, ""]:
-        """Sum over bins of the log density of `prediction` (∫φ dE, cm⁻² s⁻¹ sr⁻¹), per 1e-8 GeV cm⁻² s⁻¹ sr⁻¹ of E²φ."""
+        """Sum over bins of the log density of `prediction` (∫φ dE, cm⁻² s⁻¹ sr⁻¹), per 1e-8 GeV/(cm² s sr) of E²φ."""
         chi2, log_peak = _CONVENTIONS[self.convention](self, prediction / self.segment)
         return jnp.sum(log_peak - chi2 / 2)
 

@@ -23,7 +23,7 @@ PerPoint = Float[np.ndarray, " point"]
 
 @dataclass(frozen=True)
 class Compiled:
-    """What NumPy code may ask about a model; values that are not finite are −∞."""
+    """What NumPy code may ask about a model; values are in double precision, −∞ if not finite."""
 
     log_likelihood: Callable[[Points, float], PerPoint]
     """ln L, with the coupling of the mediator multiplied by the number: 1 as it is, 0 without interactions."""
@@ -77,4 +77,4 @@ def _in_batches(function: Callable[[Array], Array], points: np.ndarray) -> np.nd
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(values), values, -np.inf).astype(values.dtype)
+    return np.where(np.isfinite(values), values, -np.inf).astype(float)

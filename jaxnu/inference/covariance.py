@@ -34,7 +34,7 @@ def curvature(
     Steps of that size look at the shape of the maximum, not at the ripples that a finite mesh puts on it.
     """
     rough = np.diag(-hessian(log_likelihood, at, 0.02 * spread))
-    error = 1 / np.sqrt(np.maximum(rough, 1e-300))
+    error = 1 / np.sqrt(np.maximum(rough, np.finfo(at.dtype).tiny))
     return -hessian(log_likelihood, at, np.minimum(error / 3, 0.05 * spread).astype(at.dtype))
 
 

@@ -132,7 +132,7 @@ class _Potential:
         """Value and gradient; differences of compiled values give the gradient, which saves compiling it once more."""
         likelihood = self.functions.log_likelihood(points, 1.0)
         value = -self.functions.log_prior(points) - likelihood
-        return ParamInfo(jnp.asarray(points), jnp.asarray(value), self.slope(points, population))
+        return ParamInfo(jnp.asarray(points), jnp.asarray(value, dtype=points.dtype), self.slope(points, population))
 
     def slope(self, points: Points, population: Population) -> jax.Array:
         """The gradient alone."""
@@ -145,7 +145,7 @@ def _jumped(
     state: HMCState, potential: _Potential, population: Population, rng: np.random.Generator, jumps: int
 ) -> tuple[HMCState, np.ndarray]:
     """The state after the jumps, and how many each chain accepted."""
-    at, log_target = np.asarray(state.z), -np.asarray(state.potential_energy)
+    at, log_target = np.asarray(state.z), -np.asarray(state.potential_energy, dtype=float)
     if not jumps:
         return state, np.zeros(len(at), int)
     at, log_target, accepted = jump(population, potential.functions, rng, at, log_target, jumps)
@@ -154,8 +154,8 @@ def _jumped(
         return state, accepted
     slope = np.array(state.z_grad)
     slope[moved] = np.asarray(potential.slope(at[moved], population))
-    state = state._replace(z=jnp.asarray(at), potential_energy=jnp.asarray(-log_target), z_grad=jnp.asarray(slope))
-    return state, accepted
+    energy = jnp.asarray(-log_target, dtype=slope.dtype)
+    return state._replace(z=jnp.asarray(at), potential_energy=energy, z_grad=jnp.asarray(slope)), accepted
 
 
 def _generator(key: PRNGKeyArray, *more: int) -> np.random.Generator:
