@@ -1,7 +1,7 @@
 """Converged solutions for the accuracy tests, by the brute-force solver: python benchmarks/make_reference.py OUT.json
 
-Fluxes summed over mass states in third-of-a-decade bins and their logarithmic derivatives, extrapolated in the number of
-steps in redshift; about half an hour on one core. tests/reference_bruteforce.json was made by this recipe.
+Fluxes summed over mass states in third-of-a-decade bins and their logarithmic derivatives, extrapolated in the number
+of steps in redshift; about half an hour on one core. tests/reference_bruteforce.json was made by this recipe.
 """
 
 import json
@@ -69,9 +69,7 @@ def main():
         row["flux"], row["transmission"] = flux.tolist(), (flux / solve(point, 1800, 1200)[1]).tolist()
         if point[-1] is None:
             names = ("ln_mass", "ln_coupling", "ln_lightest", "gamma")
-            row["slopes"] = {
-                name: None if point[i] == 0 else slope(point, i).tolist() for i, name in enumerate(names)
-            }
+            row["slopes"] = {name: None if point[i] == 0 else slope(point, i).tolist() for i, name in enumerate(names)}
         points.append(row)
         print(point, flush=True)
     out = {"edges_gev": np.logspace(4, 7, 10).tolist(), "points": points}

@@ -101,8 +101,8 @@ def main():
     jax.config.update("jax_enable_x64", True)
     device = jax.devices()[0]
     print(f"{platform.machine()}, {device.device_kind}, Python {platform.python_version()}, jax {jax.__version__}\n")
-    print("| nodes × shells | lnL ms | lnL in a batch ms | lnL + gradient ms | compile lnL s | compile gradient s ", end="")
-    print("| flux error, max % | gradient error, median % | gradient error, max % |")
+    columns = "lnL ms | lnL in a batch ms | lnL + gradient ms | compile lnL s | compile gradient s"
+    print(f"| nodes × shells | {columns} | flux error, max % | gradient error, median % | gradient error, max % |")
     print("|---|---|---|---|---|---|---|---|---|")
     for nodes, shells in RESOLUTIONS:
         print(row(nodes, shells, batch), flush=True)

@@ -12,9 +12,9 @@ from jaxnu.evolutions import SingleRedshift
 from jaxnu.relics import temperature_today
 from jaxnu.universe import Universe
 
-# Shares of the nodes: uniform at low energies, in the dip below the lowest resonance, above the highest one; and of
-# those between two resonances, above the lower one.
-_UNIFORM, _LOWEST, _HIGHEST, _WING = 0.12, 0.2, 0.14, 0.3
+# Shares of the nodes: evenly spaced at low and at high energies, in the dip below the lowest resonance, in the wing of
+# the highest one; and of those between two resonances, in the wing of the lower one.
+_LOW, _DIP, _WING, _HIGH, _LOWER_WING = 0.1, 0.18, 0.11, 0.11, 0.33
 # Spacing grows from a core of this half-width in ln E (a floor, and a multiple of the thermal width T₀/m of the line).
 _CORE = (0.01, 4.0)
 # How far above a resonance its wing reaches, likewise; and its dip below.
@@ -32,7 +32,7 @@ class Resolution(eqx.Module):
     nodes: int = eqx.field(static=True, default=320)
     shells: int = eqx.field(static=True, default=64)
     lowest: float = eqx.field(static=True, default=1e3)
-    highest: float = eqx.field(static=True, default=1e9)
+    highest: float = eqx.field(static=True, default=1e10)
 
     def __check_init__(self) -> None:
         if self.nodes < 40:
@@ -69,25 +69,28 @@ def log_energy_nodes(universe: Universe, resolution: Resolution) -> Float[Array,
     edge, thermal = jnp.clip(edge[order], low, high), thermal[order]
     core, above = _CORE[0] + _CORE[1] * thermal, _ABOVE[0] + _ABOVE[1] * thermal
 
+    def even(length, count):
+        """`count` steps of the same size, to the end of `length`."""
+        return length * jnp.asarray(np.arange(1, count + 1) / count, dtype=length.dtype)
+
     def away(start, reach, width, count):
         """`count` nodes from `start` (not included) to `start` + `reach`, ever farther apart."""
         ramp = jnp.asarray(np.arange(1, count + 1) / count, dtype=start.dtype)
         return start + jnp.sign(reach) * width * jnp.sinh(ramp * jnp.arcsinh(jnp.abs(reach) / width))
 
-    count = resolution.nodes
-    uniform, lowest, highest = (int(share * count) for share in (_UNIFORM, _LOWEST, _HIGHEST))
-    between = (count - uniform - lowest - highest - edge.size) // (edge.size - 1)
-    wing = int(_WING * between)
-    gap = edge[0] - low
-    dip = -gap * _BELOW / (_BELOW + gap)
-    ramp = jnp.asarray(np.arange(uniform) / uniform, dtype=edge.dtype)
-    parts = [low + ramp * (gap + dip), away(edge[0], dip, core[0], lowest), edge]
+    # One redshift has twice as many edges.
+    count = resolution.nodes * edge.size // 6 + resolution.nodes // 2
+    in_low, in_dip, in_wing, in_high = (int(share * count) for share in (_LOW, _DIP, _WING, _HIGH))
+    between = (count - in_low - in_dip - in_wing - in_high - edge.size) // (edge.size - 1)
+    lower = int(_LOWER_WING * between)
+    gap = jnp.diff(edge, prepend=low, append=high)
+    reach = gap[1:] * above / (above + gap[1:])
+    dip = gap[0] * _BELOW / (_BELOW + gap[0])
+    parts = [edge[0] - dip - even(gap[0] - dip, in_low), away(edge[0], -dip, core[0], in_dip), edge]
     for i in range(edge.size - 1):
-        gap = edge[i + 1] - edge[i]
-        reach = gap * above[i] / (above[i] + gap)
-        parts.append(away(edge[i], reach, core[i], wing))
-        parts.append(away(edge[i + 1], reach - gap, core[i + 1], between - wing)[:-1])
-    parts.append(away(edge[-1], high - edge[-1], core[-1], highest))
+        parts.append(away(edge[i], reach[i], core[i], lower))
+        parts.append(away(edge[i + 1], reach[i] - gap[i + 1], core[i + 1], between - lower)[:-1])
+    parts += [away(edge[-1], reach[-1], core[-1], in_wing), edge[-1] + reach[-1] + even(gap[-1] - reach[-1], in_high)]
     return jnp.sort(jnp.concatenate(parts))
 
 

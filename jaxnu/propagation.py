@@ -34,6 +34,9 @@ from jaxnu.sources import mass_fractions
 from jaxnu.thermal import exponential_integral
 from jaxnu.universe import Universe
 
+ROUNDS = 2
+"""Of the correction for absorption of what one energy feeds to its own cell, each smaller by the width of the cell."""
+
 
 class Spectrum(eqx.Module):
     """Fluxes of the mass states at Earth on the mesh, and how well the solution keeps its conservation laws."""
@@ -163,15 +166,16 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
         emitted = jnp.zeros_like(survival) if single else source[:, None] * fractions[None, :]
         known = decay[:, None] * moments + above[:, None] * absorbed_above[None, :]
         fed = emitted + (kernel @ known)[:, None] * into[None, :]
-        # What this energy absorbs feeds the same cell: two passes, the first with the flux that enters each shell
-        # without it.
+        # What this energy absorbs feeds its own cell.
         own = kernel @ here
-        _, entering = _through_shells(survival, fed * escape, start)
-        absorbed = jnp.sum(entering * (1 - survival) + fed * (1 - escape), axis=1)
-        absorbed = absorbed / (1 - own * ((1 - escape) @ into))
-        fed = fed + own * absorbed[:, None] * into[None, :]
-        leaving, entering = _through_shells(survival, fed * escape, start)
-        absorbed = jnp.sum(entering * (1 - survival) + fed * (1 - escape), axis=1)
+        lost, trapped = 1 - survival, 1 - escape
+        supplied = fed
+        for _ in range(ROUNDS):
+            _, entering = _through_shells(survival, supplied * escape, start)
+            absorbed = jnp.sum(entering * lost + fed * trapped, axis=1) / (1 - own * (trapped @ into))
+            supplied = fed + own * absorbed[:, None] * into[None, :]
+        leaving, entering = _through_shells(survival, supplied * escape, start)
+        absorbed = jnp.sum(entering * lost + supplied * trapped, axis=1)
         moments = known + here[:, None] * absorbed[None, :]
         return (moments, absorbed), (leaving[0], jnp.sum(absorbed))
 
@@ -189,10 +193,15 @@ def _balances(x, log_free, ratio, scattered, fractions, branching, below):
     """Energy and number that leave the mesh, at Earth or below its lowest node, against what entered."""
 
     def total(power, values):
-        growth = jnp.diff(log_free) + power * jnp.diff(x)
+        # What grows towards high energies like a power law is interpolated as one.
+        rising = (values[:-1] > 0) & (values[1:] > values[:-1])
+        steepness = jnp.where(
+            rising, jnp.log(jnp.where(rising, values[1:] / jnp.where(rising, values[:-1], 1.0), 1.0)), 0.0
+        )
+        growth = jnp.diff(log_free) + power * jnp.diff(x) + steepness
         lower, upper = cell_weights(jnp.diff(x), growth)
         height = jnp.exp(log_free[:-1] - log_free[0] + power * (x[:-1] - x[0]))
-        return jnp.sum(height * (lower * values[:-1] + upper * values[1:]))
+        return jnp.sum(height * (lower * values[:-1] + upper * jnp.where(rising, values[:-1], values[1:])))
 
     change = jnp.sum(ratio, axis=1) - jnp.sum(fractions)
     # ∫ F over energies below the mesh: 3[M₀ − M₁ + ⅔M₂] in number and 3[½M₀ − ⅔M₁ + ½M₂] in energy.

@@ -46,8 +46,12 @@ def _clenshaw(coefficients, t):
 
 def fermi_polylog(order: int, x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """L_s(x) = −Li_s(−e^{−x}) for x ≥ 0, to 1e-11; L_s′ = −L_{s−1}."""
-    y = jnp.exp(-x)
-    return y * _clenshaw(_polylog_fit(order), 2 * y - 1)
+    return jnp.exp(-x) * _over_exponential(order, x)
+
+
+def _over_exponential(order: int, x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """e^x L_s(x), which stays finite where both vanish."""
+    return _clenshaw(_polylog_fit(order), 2 * jnp.exp(-x) - 1)
 
 
 class Profile(NamedTuple):
@@ -101,9 +105,20 @@ def shell_weights(
 
 def exponential_integral(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """e^x E₁(x) = ∫₀^∞ e^{−t}/(x + t) dt for x > 0, to 4e-4: ln(1 + r(x)/x) with r rising from e^{−γ_Euler} to 1."""
-    above = 0.5614594836 + x * (24.847383 + x * (93.41365 + x * 42.775159))
-    below = 1 + x * (40.077433 + x * (114.25712 + x * 42.775159))
-    return jnp.log1p(above / (x * below))
+    # Rational in x below 1 and in 1/x above, so that no power of x overflows.
+    inverse = x > 1
+    y = jnp.where(inverse, 1 / jnp.maximum(x, 1.0), x)
+    up, down = (0.5614594836, 24.847383, 93.41365, 42.775159), (1.0, 40.077433, 114.25712, 42.775159)
+    low, high = (_horner(up, y) / _horner(down, y), _horner(up[::-1], y) / _horner(down[::-1], y))
+    return jnp.log1p(jnp.where(inverse, high, low) / x)
+
+
+def _horner(coefficients, y):
+    """c₀ + c₁y + c₂y² + …"""
+    total = 0.0 * y
+    for c in coefficients[::-1]:
+        total = c + y * total
+    return total
 
 
 @cache
@@ -176,7 +191,7 @@ def flux_factor(
         majorana = epsilon / jnp.sqrt(square + _mean_energy_squared("moller", x, a))
     if helicity == "majorana":
         return majorana
-    l1, l2 = fermi_polylog(1, x), fermi_polylog(2, x)
+    l1, l2 = _over_exponential(1, x), _over_exponential(2, x)
     number = l1 / (x * l1 + l2)
     if moller:
         mean = 1 / jnp.sqrt(square + _mean_energy_squared("inverse", x, a))

@@ -74,7 +74,7 @@ class FluxPoints(eqx.Module):
         require((self.level > 0) & (self.level < 1), f"confidence levels of {self.name} must lie between 0 and 1")
 
     @property
-    def edges(self) -> Float[Array, "bin+1"]:
+    def edges(self) -> Float[Array, "edge"]:
         """Edges of the bins in GeV."""
         return jnp.concatenate([self.low, self.high[-1:]])
 

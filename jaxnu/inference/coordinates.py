@@ -1,11 +1,10 @@
-"""Unconstrained coordinates: a vector u in which every point is allowed, and the gradient of densities in it."""
+"""Unconstrained coordinates: a vector u in which every point is allowed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.flatten_util import ravel_pytree
@@ -87,31 +86,3 @@ def log_prior(model: Model, where: Coordinates, u: Float[Array, " u"]) -> Float[
     volume = [jnp.sum(where.transforms[name].log_abs_det_jacobian(parts[name], values[name])) for name in parts]
     density, _ = log_density(model.prior, (), {}, values)
     return density + jnp.sum(jnp.stack(volume))
-
-
-def with_gradient(function: Callable[..., Float[Array, ""]]) -> Callable[..., Float[Array, ""]]:
-    """`function(u, *rest)` such that its gradient in u, however it is asked for, comes by forward mode.
-
-    With few parameters and a long scan, pushing all tangents forward at once is cheaper than the reverse pass and needs
-    no memory for it. This is the one place where fits and chains take their gradient from.
-    """
-
-    def value_and_gradient(u, *rest):
-        def doubled(u):
-            value = function(u, *rest)
-            return value, value
-
-        gradient, value = jax.jacfwd(doubled, has_aux=True)(u)
-        return value, gradient
-
-    def backward(residuals, cotangent):
-        gradient, rest = residuals
-        return (cotangent * gradient, *(jnp.zeros_like(part) for part in rest))
-
-    def forward(u, *rest):
-        value, gradient = value_and_gradient(u, *rest)
-        return value, (gradient, rest)
-
-    wrapped = jax.custom_vjp(function)
-    wrapped.defvjp(forward, backward)
-    return wrapped

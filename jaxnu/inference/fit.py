@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Float, PRNGKeyArray
 
 from jaxnu.inference.compiled import Compiled, Points, compiled, log_likelihood_at, sweep_prior
-from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, with_gradient
+from jaxnu.inference.coordinates import Coordinates, constrain, coordinates
 from jaxnu.inference.covariance import constrained, covariance, curvature
 from jaxnu.inference.differences import gradients
 from jaxnu.inference.posterior import Model, universe_at
@@ -165,7 +165,7 @@ def _refine(model: Model, where: Coordinates, functions: Compiled, u, strength, 
     def loss(u, strength):
         return -log_likelihood(u, strength)
 
-    slope_of_loss = jax.value_and_grad(with_gradient(loss))
+    slope_of_loss = jax.value_and_grad(loss)
     quasi_newton = optax.scale_by_lbfgs(memory_size=5)
     # Only values are needed along the line, and they are much cheaper than gradients.
     line = optax.scale_by_backtracking_linesearch(max_backtracking_steps=12)

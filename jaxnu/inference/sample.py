@@ -19,14 +19,14 @@ from tqdm.auto import tqdm
 from jaxnu.inference.checkpoint import load_checkpoint, restore, save_checkpoint
 from jaxnu.inference.compiled import Compiled, Points, compiled, log_likelihood_at, sweep_prior
 from jaxnu.inference.configuration import describe
-from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior, with_gradient
+from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior
 from jaxnu.inference.differences import gradients
 from jaxnu.inference.population import Population, jump, learn, starts
 from jaxnu.inference.posterior import Model
 from jaxnu.inference.result import Posterior, make_posterior
 
-MAX_TREE_DEPTH = 3
-"""At most 7 gradients per draw: gradients are what costs, and far moves are left to the jumps."""
+MAX_TREE_DEPTH = 2
+"""At most 3 gradients per draw: gradients are what costs, and far moves are left to the jumps."""
 
 
 @jax.numpy_dtype_promotion("standard")  # numpyro mixes types
@@ -38,7 +38,7 @@ def sample(
     warmup: int = 60,
     draws: int = 250,
     sweep: int = 1024,
-    jumps: int = 32,
+    jumps: int = 16,
     checkpoint: str | os.PathLike[str] | None = None,
     block: int = 25,
     progress: bool = True,
@@ -125,7 +125,7 @@ class _Potential:
     def __init__(self, model: Model, where: Coordinates, functions: Compiled) -> None:
         log_likelihood = log_likelihood_at(model, where)
         self.functions = functions
-        self.function = with_gradient(lambda u: -log_prior(model, where, u) - log_likelihood(u, jnp.ones_like(u[0])))
+        self.function = lambda u: -log_prior(model, where, u) - log_likelihood(u, jnp.ones_like(u[0]))
         self._prior_slope = jax.jit(jax.vmap(jax.grad(lambda u: -log_prior(model, where, u))))
 
     def at(self, points: Points, population: Population) -> ParamInfo:
