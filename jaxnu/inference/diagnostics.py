@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import arviz as az
 import numpy as np
 import pandas as pd
 
+from jaxnu.inference._arviz import az
 from jaxnu.inference.result import Posterior
 
 MAX_RHAT = 1.02

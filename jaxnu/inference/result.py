@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import numpy as np
+
+from jaxnu.inference._arviz import az
 
 PACKAGES = ("jaxnu", "jax", "numpyro", "arviz")
 
