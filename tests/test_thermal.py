@@ -1,5 +1,7 @@
 """Closed forms of the thermal average against quadrature, multiprecision polylogarithms and published means."""
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -59,13 +61,13 @@ def test_area_and_width():
 def test_shell_weights(edges):
     v = jnp.asarray(edges)
     near, far = thermal.shell_weights(v, thermal.profile(jnp.abs(v)))
-    for s, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for s, (a, b) in enumerate(pairwise(edges)):
         breaks = [p for p in (b, -60.0, -20.0, -5.0, 0.0, 5.0, 20.0, 60.0, a) if b <= p <= a]
         for value, hat in (
             (near[s], lambda t, a=a, b=b: (t - b) / (a - b)),
             (far[s], lambda t, a=a, b=b: (a - t) / (a - b)),
         ):
-            pieces = zip(breaks[:-1], breaks[1:], strict=True)
+            pieces = pairwise(breaks)
             truth = sum(
                 quad(lambda t, h=hat: fermi_line(abs(t)) * h(t), *piece, epsrel=1e-7, limit=100)[0] for piece in pieces
             )

@@ -61,8 +61,8 @@ class Sampling:
     """How the posterior is sampled."""
 
     chains: int = count(4, "chains", least=2)
-    warmup: int = count(60, "steps of warm-up per chain", least=10)
-    draws: int = count(250, "draws per chain", least=10)
+    warmup: int = count(40, "steps of warm-up per chain", least=10)
+    draws: int = count(200, "draws per chain", least=10)
     block: int = count(25, "steps between two saves")
     sweep: int = count(1024, "points of the sweep in which chains start")
     bands: int = count(400, "draws of which the bands in spectrum.png are made", least=20)
@@ -72,9 +72,9 @@ class Sampling:
 class Search:
     """How the best fit is searched for."""
 
-    sweep: int = count(512, "points of the sweep in which searches start")
-    starts: int = count(8, "searches")
-    steps: int = count(60, "steps of each search at most")
+    sweep: int = count(256, "points of the sweep in which searches start")
+    starts: int = count(4, "searches")
+    steps: int = count(30, "steps of each search at most")
 
 
 @dataclass(frozen=True)

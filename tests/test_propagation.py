@@ -1,0 +1,175 @@
+"""Transport: limits with closed forms, conservation, precision, and finite slopes at hard points."""
+
+from itertools import product
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnu import (
+    LmuLtau,
+    Neutrinos,
+    PowerLaw,
+    Relics,
+    Resolution,
+    SingleRedshift,
+    Source,
+    StarFormation,
+    Universe,
+    binned_flux,
+    flux_at_earth,
+    optical_depth,
+    propagate,
+)
+from jaxnu.neutrinos import flavour_content
+
+SMALL = Resolution(60, 8)
+solve = jax.jit(lambda universe: propagate(universe, SMALL))
+
+
+def build(mass=10.0, coupling=5e-4, lightest=0.02, index=2.5, z=None, ordering="normal", dark=0.0, **options):
+    evolution = StarFormation() if z is None else SingleRedshift(z)
+    neutrinos = Neutrinos(lightest, ordering)
+    return Universe(LmuLtau(mass, coupling, dark), neutrinos, Source(PowerLaw(1.5, index), evolution), **options)
+
+
+@pytest.mark.parametrize("z", [None, 1.0])
+def test_free_power_law(z):
+    """Without coupling, 1.5·10⁻¹⁸ (E/100 TeV)^−γ in every mass state."""
+    spectrum = solve(build(coupling=0.0, z=z))
+    truth = 1.5e-18 * (np.asarray(spectrum.energy) / 1e5) ** -2.5
+    np.testing.assert_allclose(spectrum.flux, np.broadcast_to(truth, spectrum.flux.shape), rtol=1e-11)
+    np.testing.assert_allclose(spectrum.ratio, 1.0, rtol=1e-13)
+    assert abs(spectrum.energy_balance) < 1e-6 and abs(spectrum.number_balance) < 1e-6
+
+
+def test_conservation():
+    """Energy, and number but for one more per scattering, at default resolution."""
+    points = [(10.0, 5e-4, 0.02, 2.5), (6.5, 1e-4, 0.0, 2.0), (3.0, 1e-3, 0.1, 3.0), (20.0, 5e-3, 0.005, 2.3)]
+    columns = [jnp.asarray(column) for column in zip(*points, strict=True)]
+    for z in (None, 0.5):
+        balances = jax.jit(jax.vmap(lambda *y, z=z: conserved(build(*y, z=z))))(*columns)
+        assert np.all(np.abs(balances[0]) <= 1.2e-3), balances[0]
+        assert np.all(np.abs(balances[1]) <= 1.5e-2), balances[1]
+
+
+def conserved(universe):
+    spectrum = propagate(universe)
+    return spectrum.energy_balance, spectrum.number_balance
+
+
+def test_absorption_only():
+    """Z′ → dark: one source at z = 1 arrives as e^{−τ}, at energies that are not nodes, too."""
+    universe = build(10.0, 3e-4, 0.02, z=1.0, dark=10.0)
+    energy = jnp.geomspace(2e5, 3e6, 150)
+    survival = jnp.exp(-jnp.sum(optical_depth(universe, energy, 1.0), axis=1))
+    free = 1.5e-18 * (energy / 1e5) ** -2.5
+    truth = free[None, :] * (flavour_content(universe.neutrinos) @ survival)
+    assert jnp.min(survival) < 0.5
+    error = np.abs(jax.jit(flux_at_earth)(universe, energy) - truth) / free[None, :]
+    assert np.max(error) < 1e-2 and np.mean(error) < 1e-3
+
+
+def test_single_precision():
+    universe = build()
+    narrow = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), universe)
+    energy = jnp.geomspace(2e4, 5e6, 40)
+    flux = jax.jit(flux_at_earth)
+    value = flux(narrow, energy.astype(jnp.float32))
+    assert value.dtype == jnp.float32
+    np.testing.assert_allclose(value, flux(universe, energy), rtol=1e-3)
+
+
+HARD = [
+    jnp.asarray(column)
+    for column in zip(*product((0.3, 300.0), (1e-8, 0.1), (0.0, 0.5), (1.0, 4.0), (1e-3, 20.0)), strict=True)
+]
+
+
+@pytest.mark.parametrize(
+    ("single", "ordering", "helicity"), [(True, "inverted", "dirac"), (False, "normal", "majorana")]
+)
+def test_finite_at_hard_points(single, ordering, helicity):
+    """Values, and reverse-mode derivatives in every leaf."""
+    relics = Relics(helicity=helicity)
+    edges = jnp.geomspace(1e4, 1e8, 6)
+
+    def total(universe):
+        return jnp.sum(jnp.log(binned_flux(universe, edges, SMALL)))
+
+    def both(mass, coupling, lightest, index, z):
+        return jax.value_and_grad(total)(
+            build(mass, coupling, lightest, index, z if single else None, ordering, relics=relics)
+        )
+
+    # Without a single redshift every other point is a repetition.
+    columns = HARD if single else [column[::2] for column in HARD]
+    value, gradient = jax.jit(jax.vmap(both))(*columns)
+    assert np.all(np.isfinite(value))
+    for path, leaf in jax.tree.leaves_with_path(gradient):
+        assert np.all(np.isfinite(leaf)), jax.tree_util.keystr(path)
+
+
+def test_finite_at_default_resolution():
+    def total(mass, coupling, lightest, index):
+        return jnp.sum(jnp.log(binned_flux(build(mass, coupling, lightest, index), jnp.geomspace(1e4, 1e8, 6))))
+
+    points = [(0.3, 0.1, 0.0, 1.0), (10.0, 0.1, 0.5, 4.0)]
+    columns = [jnp.asarray(column) for column in zip(*points, strict=True)]
+    value, slopes = jax.jit(jax.vmap(jax.value_and_grad(total, (0, 1, 2, 3))))(*columns)
+    assert np.all(np.isfinite(value)) and np.all(np.isfinite(slopes))
+
+
+def test_resonance_on_a_bin_edge():
+    """The slope in ln m_Z′, where a resonance lies exactly on an edge, is that of a finer solution's difference."""
+    heaviest = build().neutrinos.masses[2]
+    edge = float(10.0**2 * 1e12 / (2 * heaviest * 1e9))
+    edges = edge * jnp.asarray([0.5, 1.0, 2.0])
+
+    def flux(log_mass, resolution=Resolution()):
+        return jnp.log(jnp.sum(binned_flux(build(jnp.exp(log_mass)), edges, resolution), axis=0))
+
+    # Well below the thermal width of the line, 0.3 %.
+    at, step = jnp.log(jnp.asarray(10.0)), 2.5e-4
+    _, slope = jax.jit(lambda y: jax.jvp(flux, (y,), (jnp.ones_like(y),)))(at)
+    fine = jax.jit(jax.vmap(lambda y: flux(y, Resolution(960, 128))))(at + jnp.asarray([step, -step]))
+    np.testing.assert_allclose(slope, (fine[0] - fine[1]) / (2 * step), rtol=1e-2)
+
+
+def test_batch_equals_loop_and_compiles_once():
+    traces = []
+
+    @jax.jit
+    def ratio(mass, coupling):
+        traces.append(None)
+        return propagate(build(mass, coupling), SMALL).ratio
+
+    masses, coupling = jnp.asarray([1.0, 7.0, 9.0, 60.0]), jnp.asarray(5e-4)
+    loop = [ratio(mass, coupling) for mass in masses]
+    ratio(masses[0], jnp.asarray(0.0))
+    assert len(traces) == 1
+    batch = jax.jit(jax.vmap(lambda mass: propagate(build(mass, coupling), SMALL).ratio))(masses)
+    np.testing.assert_allclose(batch, jnp.stack(loop), rtol=1e-9, atol=1e-12)
+
+
+def test_a_universe_compiles_once():
+    traces = []
+
+    @eqx.filter_jit
+    def ratio(universe):
+        traces.append(None)
+        return propagate(universe, SMALL).ratio
+
+    first, second = ratio(build(8.0, 1e-4, 0.01, 2.2)), ratio(build(12.0, 7e-4, 0.06, 2.9))
+    assert len(traces) == 1 and not np.allclose(first, second)
+
+
+def test_weak_coupling_is_quadratic():
+    """Ratio − 1 ∝ g′²: nothing but the first scattering."""
+    changes = [np.asarray(solve(build(coupling=g)).ratio) - 1 for g in (1e-6, 2e-6, 4e-6)]
+    scale = np.max(np.abs(changes[0]))
+    assert scale > 1e-6
+    np.testing.assert_allclose(changes[1] / scale, 4 * changes[0] / scale, atol=2e-3)
+    np.testing.assert_allclose(changes[2] / scale, 16 * changes[0] / scale, atol=2e-2)
