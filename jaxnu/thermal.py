@@ -45,7 +45,7 @@ def _clenshaw(coefficients, t):
 
 
 def fermi_polylog(order: int, x: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """L_s(x) = −Li_s(−e^{−x}) for x ≥ 0, to 1e-11; L_s′ = −L_{s−1}."""
+    """L_s(x) = −Li_s(−e^{−x}) for x ≥ 0, to 1e-10; L_s′ = −L_{s−1}."""
     return jnp.exp(-x) * _over_exponential(order, x)
 
 

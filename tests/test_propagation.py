@@ -128,12 +128,12 @@ def test_resonance_on_a_bin_edge():
     edge = float(10.0**2 * 1e12 / (2 * heaviest * 1e9))
     edges = edge * jnp.asarray([0.5, 1.0, 2.0])
 
-    def flux(log_mass, resolution=Resolution()):
+    def flux(log_mass, resolution):
         return jnp.log(jnp.sum(binned_flux(build(jnp.exp(log_mass)), edges, resolution), axis=0))
 
     # Well below the thermal width of the line, 0.3 %.
     at, step = jnp.log(jnp.asarray(10.0)), 2.5e-4
-    _, slope = jax.jit(lambda y: jax.jvp(flux, (y,), (jnp.ones_like(y),)))(at)
+    _, slope = jax.jit(lambda y: jax.jvp(lambda m: flux(m, Resolution()), (y,), (jnp.ones_like(y),)))(at)
     fine = jax.jit(jax.vmap(lambda y: flux(y, Resolution(960, 128))))(at + jnp.asarray([step, -step]))
     np.testing.assert_allclose(slope, (fine[0] - fine[1]) / (2 * step), rtol=1e-2)
 

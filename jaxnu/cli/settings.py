@@ -39,10 +39,10 @@ class Model:
 class Prior:
     """Ranges of the parameters: log-uniform for the first three, uniform for the others."""
 
-    mass: tuple[float, float] = interval((1.0, 20.0), "m_Z' in MeV", above=0)
-    coupling: tuple[float, float] = interval((1e-5, 1e-1), "g'", above=0)
-    lightest: tuple[float, float] = interval((1e-4, 0.1), "lightest neutrino mass in eV", above=0)
-    amplitude: tuple[float, float] = interval((0.1, 4.0), _AMPLITUDE, above=0)
+    mass: tuple[float, float] = interval((1.0, 20.0), "m_Z' in MeV", above=0.0)
+    coupling: tuple[float, float] = interval((1e-5, 1e-1), "g'", above=0.0)
+    lightest: tuple[float, float] = interval((1e-4, 0.1), "lightest neutrino mass in eV", above=0.0)
+    amplitude: tuple[float, float] = interval((0.1, 4.0), _AMPLITUDE, above=0.0)
     index: tuple[float, float] = interval((1.8, 3.5), "spectral index")
 
 
@@ -52,8 +52,8 @@ class Mesh:
 
     nodes: int = count(_MESH.nodes, "energy nodes", least=40)
     shells: int = count(_MESH.shells, "redshift shells", least=4)
-    lowest: float = number(_MESH.lowest, "lowest energy of the mesh in GeV", above=0)
-    highest: float = number(_MESH.highest, "highest energy of the mesh in GeV", above=0)
+    lowest: float = number(_MESH.lowest, "lowest energy of the mesh in GeV", above=0.0)
+    highest: float = number(_MESH.highest, "highest energy of the mesh in GeV", above=0.0)
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ class Search:
 class Point:
     """The point whose spectrum is computed."""
 
-    mass: float = number(6.5, "m_Z' in MeV", above=0)
-    coupling: float = number(5e-4, "g'", least=0)
-    lightest: float | None = number(0.02, "lightest neutrino mass in eV", least=0)
-    sum_masses: float | None = number(None, "sum of the neutrino masses in eV, instead of the lightest", above=0)
-    amplitude: float = number(1.5, _AMPLITUDE, above=0)
+    mass: float = number(6.5, "m_Z' in MeV", above=0.0)
+    coupling: float = number(5e-4, "g'", least=0.0)
+    lightest: float | None = number(0.02, "lightest neutrino mass in eV", least=0.0)
+    sum_masses: float | None = number(None, "sum of the neutrino masses in eV, instead of the lightest", above=0.0)
+    amplitude: float = number(1.5, _AMPLITUDE, above=0.0)
     index: float = number(2.5, "spectral index")
 
 
@@ -93,8 +93,8 @@ class Point:
 class Energies:
     """Where the spectrum is tabulated."""
 
-    low: float = number(1e4, "first energy in GeV", above=0)
-    high: float = number(1e7, "last energy in GeV", above=0)
+    low: float = number(1e4, "first energy in GeV", above=0.0)
+    high: float = number(1e7, "last energy in GeV", above=0.0)
     points: int = count(300, "number of energies, evenly spaced in ln E", least=2)
 
 

@@ -33,7 +33,12 @@ class Compiled:
 
 def compiled(model: Model, where: Coordinates) -> Compiled:
     """The functions of a model; nothing is compiled before it is called."""
-    log_likelihood = jax.jit(jax.vmap(log_likelihood_at(model, where), in_axes=(0, None)))
+    at_one = log_likelihood_at(model, where)
+    # One point after another stays in a CPU's cache; other devices want all at once.
+    size = 1 if jax.default_backend() == "cpu" else BATCH
+    log_likelihood = jax.jit(
+        lambda points, strength: jax.lax.map(lambda u: at_one(u, strength), points, batch_size=size)
+    )
     prior = jax.jit(jax.vmap(lambda u: log_prior(model, where, u)))
     draw = jax.jit(jax.vmap(lambda key: prior_draw(model, where, key)))
 
