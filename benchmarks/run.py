@@ -22,7 +22,7 @@ import jaxnu
 REFERENCE = json.loads((Path(__file__).parents[1] / "tests" / "reference_bruteforce.json").read_text())
 NAMES = ("ln_mass", "ln_coupling", "ln_lightest", "gamma")
 TERMS = [jaxnu.load("icecube-cascades-6yr"), jaxnu.load("icecube-tracks-9.5yr")]
-RESOLUTIONS = [(160, 32), (240, 48), (320, 64), (480, 96), (640, 128)]
+RESOLUTIONS = [(160, 32), (240, 48), (320, 64), (640, 128)]
 
 
 def universe(theta):
