@@ -40,7 +40,7 @@ class LmuLtau(eqx.Module):
 
 
 def _fermion_channel(mass: Float[Array, ""], fermion_mass: Float[Array, ""] | float) -> Float[Array, ""]:
-    """(1 + 2r)√(1 − 4r), r = m_f²/m_Z′², zero below threshold; the slope is finite at threshold."""
+    """(1 + 2r)√(1 − 4r), r = m_f²/m_Z′², zero at and below threshold, where the slope diverges."""
     r = (fermion_mass / mass) ** 2
     open_ = r < 0.25
     safe = jnp.where(open_, r, 0.0)

@@ -46,7 +46,7 @@ class Spectrum(eqx.Module):
     log_free: Float[Array, "node"]
     """ln of the flux per flavour without interactions over 10⁻¹⁸ GeV⁻¹ cm⁻² s⁻¹ sr⁻¹."""
     ratio: Float[Array, "mass=3 node"]
-    """Flux of each mass state over that flux: between nodes it is linear in ln E."""
+    """Flux of each mass state over that flux; its logarithm is taken as linear in ln E between nodes."""
     energy_balance: Float[Array, ""]
     """(Energy out − in)/(energy scattered): zero but for discretisation."""
     number_balance: Float[Array, ""]
