@@ -1,7 +1,6 @@
-"""Pictures. `plot_…` draws into the Axes that it is given and returns it, `…_figure` makes a figure.
+"""Spectra: data, bands, lines, pulls.
 
-Fluxes are drawn as E²φ in GeV cm⁻² s⁻¹ sr⁻¹ against E in GeV, both logarithmic. Colours are Okabe and Ito's, which the
-colour-blind can tell apart; lines differ in dashes as well.
+Fluxes are drawn as E²φ in GeV cm⁻² s⁻¹ sr⁻¹ against E in GeV, both logarithmic.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,12 +20,10 @@ from jaxnu.earth import binned_spectrum
 from jaxnu.icecube.likelihood import FluxPoints
 from jaxnu.mesh import Resolution
 from jaxnu.neutrinos import flavour_content
+from jaxnu.plotting.style import BLACK, BLUE, GREEN, ORANGE, Numbers
 from jaxnu.propagation import propagate
 from jaxnu.universe import Universe
 
-Numbers = Array | np.ndarray
-
-BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
 _FLAVOURS = (r"$\nu_e$", r"$\nu_\mu$", r"$\nu_\tau$")
 _BANDS = ((2.5, 97.5, 0.22, "95 %"), (16.0, 84.0, 0.45, "68 %"))
 
@@ -36,15 +33,6 @@ _MARKS = (
     {"marker": "s", "markersize": 7, "color": BLACK, "markerfacecolor": "white", "zorder": 2},
 )
 _HEIGHT = r"$E^2\phi$  [GeV cm$^{-2}$ s$^{-1}$ sr$^{-1}$]"
-
-# Sites of the default prior: axis label, symbol, and whether its logarithm is drawn.
-_LABELS = {
-    "mass": (r"$\log_{10}\,m_{Z'}$ / MeV", r"$\log_{10}\,m_{Z'}$", True),
-    "coupling": (r"$\log_{10}\,g'$", r"$\log_{10}\,g'$", True),
-    "lightest": ("$\\log_{10}$ lightest\nmass / eV", r"$\log_{10}\,m_\mathrm{lightest}$", True),
-    "amplitude": ("$A$ / ($10^{-18}$ GeV$^{-1}$\ncm$^{-2}$ s$^{-1}$ sr$^{-1}$)", "$A$", False),
-    "index": (r"$\gamma$", r"$\gamma$", False),
-}
 
 
 def plot_flux(axes: Axes, energy: Float[Numbers, "energy"], flux: Float[Numbers, "energy"], **style: Any) -> Axes:
@@ -212,33 +200,3 @@ def interaction_figure(
     upper.set_xlabel("")
     upper.legend(fontsize=9)
     return figure
-
-
-def corner_figure(draws: Mapping[str, Float[Numbers, "..."]], units: Mapping[str, str]) -> Figure:
-    """Marginal distributions of all pairs of parameters, 68 and 95 % regions; above, medians and 68 % intervals.
-
-    `draws` by name, in any shape; the default prior's log-uniform parameters are drawn as log₁₀.
-    """
-    import corner
-
-    names = [name for name in _LABELS if name in draws] + [name for name in draws if name not in _LABELS]
-    plain = {name: (f"{name} [{units[name]}]" if units.get(name) else name, name, False) for name in names}
-    labels, titles, logarithmic = zip(*(_LABELS.get(name, plain[name]) for name in names), strict=True)
-    values = [np.ravel(draws[name]) for name in names]
-    columns = [np.log10(column) if log else column for column, log in zip(values, logarithmic, strict=True)]
-    return corner.corner(
-        np.stack(columns, axis=1),
-        fig=Figure(figsize=(2.3 * len(names), 2.3 * len(names))),
-        labels=list(labels),
-        titles=list(titles),
-        color=BLUE,
-        levels=(0.68, 0.95),
-        smooth=1.0,
-        plot_datapoints=False,
-        fill_contours=True,
-        show_titles=True,
-        quantiles=[0.16, 0.5, 0.84],
-        max_n_ticks=4,
-        title_kwargs={"fontsize": 10},
-        label_kwargs={"fontsize": 11},
-    )
