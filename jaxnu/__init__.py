@@ -27,6 +27,7 @@ from jaxnu.propagation import propagate as propagate
 from jaxnu.rates import mean_free_path as mean_free_path
 from jaxnu.rates import optical_depth as optical_depth
 from jaxnu.relics import Relics as Relics
+from jaxnu.scan import sweep as sweep
 from jaxnu.sources import Source as Source
 from jaxnu.spectra import BrokenPowerLaw as BrokenPowerLaw
 from jaxnu.spectra import CutoffPowerLaw as CutoffPowerLaw

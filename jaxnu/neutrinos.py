@@ -67,8 +67,9 @@ class Mixing(eqx.Module):
 
 
 class Neutrinos(eqx.Module):
-    """Three neutrinos: the lightest mass in eV, the ordering ("normal" or "inverted") and the mixing.
+    """Three neutrinos: the lightest mass in eV, the ordering ("normal", "inverted" or "either") and the mixing.
 
+    "either" is the ordering that the sign of Δm²3ℓ says, which may be traced, and needs a `Mixing`.
     `mixing` is a `Mixing` or the name of a published set, each with a normal and an inverted version:
     "nufit-5.0" (July 2020, 2007.14792), "nufit-5.2" (November 2022, www.nu-fit.org, same reference) and
     "nufit-6.0" (September 2024, 2410.05380 table 1, variant IC24), all three *with* Super-Kamiokande atmospheric data;
@@ -95,7 +96,10 @@ class Neutrinos(eqx.Module):
         """Neutrinos whose masses add up to `total` = Σm (eV); differentiable in Σm and in the splittings.
 
         Raises ValueError if Σm is below the sum for a massless lightest neutrino; a traced Σm below it is taken as it.
+        The ordering must be one of the two.
         """
+        if ordering == "either":
+            raise ValueError("from_sum needs the ordering to be normal or inverted, got 'either'")
         resolved = _resolve(mixing, ordering)
         wanted = as_float(total)
         minimum = jnp.sum(_masses(jnp.zeros_like(wanted), ordering, resolved))
@@ -150,8 +154,11 @@ def charge_couplings(neutrinos: Neutrinos, charges: Inexact[Array, "..."]) -> Fl
 
 def _resolve(mixing: str | Mixing, ordering: str) -> Mixing:
     """The mixing itself, or the published set of that name; its Δm²3ℓ must have the sign of the ordering."""
+    if ordering == "either" and isinstance(mixing, Mixing):
+        return mixing
     if ordering not in _ORDERINGS:
-        raise ValueError(f"ordering must be one of {', '.join(_ORDERINGS)}, got {ordering!r}")
+        known = f"{', '.join(_ORDERINGS)} (or, with a Mixing, either)"
+        raise ValueError(f"ordering must be one of {known}, got {ordering!r}")
     if isinstance(mixing, Mixing):
         sign, relation = (1, "positive") if ordering == "normal" else (-1, "negative")
         require(sign * mixing.dm2_3l > 0, f"dm2_3l must be {relation} for {ordering} ordering, got {mixing.dm2_3l}")
@@ -163,11 +170,12 @@ def _resolve(mixing: str | Mixing, ordering: str) -> Mixing:
 
 def _masses(lightest: Float[Array, ""], ordering: str, mixing: Mixing) -> Float[Array, "mass=3"]:
     """(m1, m2, m3) in eV from the lightest: m1 for normal, m3 for inverted ordering."""
-    square = lightest**2
-    if ordering == "normal":
-        return jnp.stack([lightest, jnp.sqrt(square + mixing.dm2_21), jnp.sqrt(square + mixing.dm2_3l)])
-    square_2 = square - mixing.dm2_3l
-    return jnp.stack([jnp.sqrt(square_2 - mixing.dm2_21), jnp.sqrt(square_2), lightest])
+    square, splitting = lightest**2, jnp.abs(mixing.dm2_3l)
+    normal = jnp.stack([lightest, jnp.sqrt(square + mixing.dm2_21), jnp.sqrt(square + splitting)])
+    inverted = jnp.stack([jnp.sqrt(square + splitting - mixing.dm2_21), jnp.sqrt(square + splitting), lightest])
+    if ordering == "either":
+        return jnp.where(mixing.dm2_3l > 0, normal, inverted)
+    return normal if ordering == "normal" else inverted
 
 
 @partial(jax.jit, static_argnames="ordering")

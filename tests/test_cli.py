@@ -14,9 +14,11 @@ from jax import monitoring
 
 import jaxnu
 from jaxnu.cli import main
+from jaxnu.cli.build import make_model
 from jaxnu.cli.settings import KINDS
 from jaxnu.cli.toml import read_toml, settings_from, to_toml
 from jaxnu.inference import load_posterior
+from jaxnu.inference.coordinates import coordinates
 
 SMALL_MESH = {"nodes": 40, "shells": 4}
 SMALL = {
@@ -220,8 +222,20 @@ def test_posterior_is_interrupted_killed_and_resumed(run, cache, tmp_path):
     assert done.stderr == ""
     assert "rust this" in done.stdout and "Best fit" in done.stdout and "posterior.nc" in done.stdout
     folder = tmp_path / "run"
-    files = ["config.toml", "corner.png", "posterior.nc", "spectrum.png", "summary.csv", "summary.txt"]
-    assert sorted(path.name for path in folder.iterdir()) == files
+    pictures = ["chains.png", "corner.png", "plane.png", "predictive.png", "spectrum.png"]
+    files = ["config.toml", "fit.toml", "posterior.nc", "summary.csv", "summary.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(pictures + files)
     assert load_posterior(folder / "posterior.nc").draws["mass"].shape == (2, 15)
     code, _, complaint = run(*words[3:])
     assert code == 2 and "holds a finished run" in complaint
+
+
+def test_a_setting_frees_what_it_names():
+    """Sites and terms of the model that a configuration makes."""
+    prior = {"spectrum": "broken", "ordering": "either", "angles": "measured", "evolution": "power", "sum_limit": 0.12}
+    settings = settings_from("posterior", {"prior": prior})
+    model = make_model(settings)
+    more = {"index_low", "break_energy", "ordering", "sin2_12", "sin2_13", "sin2_23", "delta", "evolution"}
+    plain = make_model(settings_from("posterior", {}))
+    assert set(coordinates(model).transforms) == set(coordinates(plain).transforms) | more
+    assert float(model.terms[-1].limit) == 0.12 and len(plain.terms) == len(model.terms) - 1

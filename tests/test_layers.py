@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "jaxnu"
 ROOMS = [
     *("_field", "constants", "cosmology", "neutrinos", "relics", "mediators", "spectra", "evolutions", "sources"),
     *("universe", "thermal", "rates", "mesh", "injection", "propagation", "earth"),
-    *("icecube", "inference", "plotting", "cli"),
+    *("icecube", "constraints", "inference", "scan", "plotting", "cli"),
 ]
 ONLY_IN = {"numpyro": {"inference"}, "optax": {"inference"}, "matplotlib": {"plotting", "cli"}, "corner": {"plotting"}}
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]

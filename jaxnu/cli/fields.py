@@ -104,6 +104,21 @@ def interval(default: tuple[float, float], doc: str, *, above: float = -math.inf
     return _setting(default, doc, read, float)
 
 
+def axis(doc: str, *, above: float = -math.inf) -> Any:
+    """Two ascending numbers greater than `above` and, for a grid, how many values to take; None if not varied."""
+    ends = interval((0.0, 1.0), doc, above=above).metadata["read"]
+
+    def read(value: Any, name: str) -> tuple[float, ...]:
+        if not isinstance(value, list | tuple) or len(value) != 3:
+            return ends(value, name)
+        number_of = value[2]
+        if isinstance(number_of, bool) or not isinstance(number_of, int | float) or number_of < 1 or number_of % 1:
+            raise Refused(f"{name} ({doc}) must have a whole number of values, got {number_of!r}")
+        return (*ends(value[:2], name), int(number_of))
+
+    return _setting(None, f"{doc}: low, high, number of values", read, float, several=True)
+
+
 def flag(default: bool, doc: str) -> Any:
     """True or false."""
 

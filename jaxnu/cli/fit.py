@@ -12,7 +12,7 @@ import tomli_w
 from jaxnu.cli.build import make_model
 from jaxnu.cli.settings import FitSettings
 from jaxnu.cli.words import BEST, POWER_LAW, best_fit_in_words, duration, say
-from jaxnu.inference import Fit, Model, fit
+from jaxnu.inference import Fit, Model, fit, flux_points
 from jaxnu.plotting import spectrum_figure
 
 CONTINUES = "starts the search again"
@@ -25,15 +25,16 @@ def run(settings: FitSettings, model: Model, folder: Path, quiet: bool) -> str:
     search = settings.search
     say(f"Searching from {search.starts} of {search.sweep} points, compiling first.", quiet)
     best = fit(model, jax.random.key(settings.seed), sweep=search.sweep, starts=search.starts, steps=search.steps)
-    (folder / "fit.toml").write_text(tomli_w.dumps(_tables(best)), encoding="utf-8")
+    (folder / "fit.toml").write_text(tomli_w.dumps(fit_tables(best)), encoding="utf-8")
     say("Drawing.", quiet)
     lines = {BEST: best.universe, POWER_LAW: best.power_law_universe}
-    spectrum_figure(model.terms, lines, resolution=model.resolution).savefig(folder / "spectrum.png", dpi=200)
+    spectrum_figure(flux_points(model), lines, resolution=model.resolution).savefig(folder / "spectrum.png", dpi=200)
     place = f"In {folder}: fit.toml, spectrum.png, config.toml ({duration(time.monotonic() - start)})."
     return "\n".join([best_fit_in_words(best), *best.remarks, place])
 
 
-def _tables(best: Fit) -> dict:
+def fit_tables(best: Fit) -> dict:
+    """A fit as TOML tables."""
     return {
         "chi2": best.chi2,
         "points": best.points,
@@ -43,10 +44,7 @@ def _tables(best: Fit) -> dict:
         "errors": best.errors,
         "units": best.units,
         "covariance": {"names": list(best.names), "matrix": best.covariance.tolist()},
-        "power_law": {
-            "chi2": best.power_law.chi2,
-            **{name: best.power_law.values[name] for name in ("amplitude", "index")},
-        },
+        "power_law": {"chi2": best.power_law.chi2, **best.power_law.values},
         "comparison": asdict(best.comparison),
         "modes": [{"chi2": mode.chi2, **mode.values} for mode in best.modes],
     }

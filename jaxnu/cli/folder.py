@@ -21,7 +21,17 @@ _FILES = (
     "spectrum.png",
     "spectrum.csv",
     "fit.toml",
+    "map.png",
+    "chains.png",
+    "plane.png",
+    "predictive.png",
+    "bank.npz",
+    "pseudo.npz",
+    "profile.toml",
+    "significance.png",
+    "limits.png",
 )
+STORE = "scan.zarr"
 
 
 def open_folder(folder: Path, settings: Settings, overwrite: bool) -> bool:
@@ -75,4 +85,5 @@ def _refuse_unless_unfinished(folder: Path, settings: Settings) -> None:
 def _clear(folder: Path) -> None:
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+    for directory in (CHECKPOINT, STORE):
+        shutil.rmtree(folder / directory, ignore_errors=True)

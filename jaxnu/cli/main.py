@@ -9,15 +9,15 @@ from pathlib import Path
 
 import jax
 
-from jaxnu.cli import fit, posterior, spectrum
+from jaxnu.cli import fit, plot, posterior, profile, spectrum, sweep
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.folder import close_folder, open_folder
 from jaxnu.cli.parser import parse
-from jaxnu.cli.settings import KINDS
+from jaxnu.cli.settings import KINDS, SweepSettings
 from jaxnu.cli.toml import merge, read_toml, settings_from
 from jaxnu.cli.words import say
 
-_COMMANDS = {"posterior": posterior, "fit": fit, "spectrum": spectrum}
+_COMMANDS = {"posterior": posterior, "fit": fit, "profile": profile, "spectrum": spectrum}
 _DEMONSTRATION = "This was a demonstration with small settings (--quick): see that it works, do not use its numbers."
 
 
@@ -32,12 +32,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     asked = parse(argv)
+    if asked.command == "plot":
+        _set_up_jax()
+        return plot.run(asked)
     tables = {} if asked.config is None else read_toml(asked.config, asked.command)
     small = {"quick": True, **KINDS[asked.command].small} if asked.quick else {}
     settings = settings_from(asked.command, merge(tables, small, asked.tables))
-    command = _COMMANDS[asked.command]
     try:
         _set_up_jax()
+        if isinstance(settings, SweepSettings):
+            return sweep.run(settings, asked)
+        command = _COMMANDS[asked.command]
         subject = command.prepare(settings)
         goes_on = open_folder(asked.output, settings, asked.overwrite)
         if goes_on:
@@ -46,7 +51,8 @@ def _run(argv: Sequence[str]) -> int:
     except OSError as error:
         raise Refused(f"cannot write into {asked.output}: {error.strerror or error}") from error
     except KeyboardInterrupt:
-        print(f"\nInterrupted: the same command again {command.CONTINUES}.", file=sys.stderr)
+        continues = (_COMMANDS | {"sweep": sweep})[asked.command].CONTINUES
+        print(f"\nInterrupted: the same command again {continues}.", file=sys.stderr)
         return 130
     if settings.quick:
         words += f"\n{_DEMONSTRATION}"

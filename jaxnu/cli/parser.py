@@ -13,8 +13,10 @@ from jaxnu.cli.fields import Refused
 from jaxnu.cli.settings import KINDS, Settings
 
 _COMMANDS = {
-    "posterior": "Sample the posterior given IceCube flux points: posterior.nc, summary.csv, corner.png, spectrum.png.",
+    "posterior": "Sample the posterior given IceCube flux points: posterior.nc, summary.csv, fit.toml and pictures.",
     "fit": "Find the best fit and compare it with a pure power law: fit.toml, spectrum.png.",
+    "profile": "Profile the likelihood on a grid, with pseudo-experiments for significance and limits: profile.toml.",
+    "sweep": "Compute a likelihood, its profile or a flux on many points: scan.zarr, map.png.",
     "spectrum": "Compute the spectrum of one point with and without interactions: spectrum.csv, spectrum.png.",
 }
 # Sections and settings that have an option; everything else is set in a configuration file.
@@ -24,8 +26,11 @@ _OPTIONS = {
     "mesh": ("nodes", "shells"),
     "sampling": ("chains", "warmup", "draws"),
     "search": ("starts",),
+    "grid": ("masses", "couplings", "lightests", "indices", "experiments"),
     "point": ("mass", "coupling", "lightest", "sum_masses", "amplitude", "index"),
     "energies": ("low", "high", "points"),
+    "scan": ("quantity", "design", "samples", "file", "chunk", "store"),
+    "axes": ("mass", "coupling", "lightest", "amplitude", "index"),
 }
 _NAMES = {"sets": "data"}
 
@@ -38,6 +43,8 @@ class _Parser(argparse.ArgumentParser):
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command, its common options and, in `tables`, the settings given. Refuses what it does not understand."""
     known = build_parser().parse_args(_joined(argv))
+    if known.command == "plot":
+        return known
     tables: dict[str, Any] = {}
     for name, value in vars(known).items():
         section, dot, key = name.partition(".")
@@ -60,6 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(command, help=description, description=description, allow_abbrev=False)
         _add_common(sub, command)
         _add_settings(sub, KINDS[command])
+        if command == "sweep":
+            _add_processes(sub)
+    _add_plot(commands)
     return parser
 
 
@@ -79,6 +89,23 @@ def _add_common(parser: argparse.ArgumentParser, command: str) -> None:
     group.add_argument("--quiet", action="store_true", help="no progress, only the result")
 
 
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("processes", "found by themselves under srun and mpirun")
+    group.add_argument("--dry-run", action="store_true", help="only tell points, chunks, memory and time")
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens")
+    group.add_argument("--processes", type=int, metavar="N", help="how many there are")
+    group.add_argument("--process", type=int, metavar="I", help="which one this is, from 0")
+
+
+def _add_plot(commands: Any) -> None:
+    description = "Draw the results of `jaxnu sweep`: maps of the likelihood."
+    sub = commands.add_parser("plot", help=description, description=description, allow_abbrev=False)
+    sub.add_argument("place", metavar="DIR_OR_STORE", help="output directory of a run, or a store")
+    sub.add_argument("--axes", nargs=2, metavar=("X", "Y"), help="parameters of the map (default: the first two)")
+    sub.add_argument("--moment", metavar="NAME", help="muon g-2 measurement whose band is drawn; see jaxnu.constraints")
+    sub.add_argument("--output", type=Path, metavar="FILE.png", help="default: map.png beside the store")
+
+
 def _add_settings(parser: argparse.ArgumentParser, kind: type[Settings]) -> None:
     for section, section_type in get_type_hints(kind).items():
         if not is_dataclass(section_type) or section not in _OPTIONS:
@@ -86,7 +113,7 @@ def _add_settings(parser: argparse.ArgumentParser, kind: type[Settings]) -> None
         group = parser.add_argument_group(section)
         for entry in fields(section_type):
             if entry.name in _OPTIONS[section]:
-                default = f" (default {_words(entry.default)})" if entry.default is not None else ""
+                default = f" (default {_words(entry.default)})" if entry.default not in (None, "") else ""
                 group.add_argument(
                     "--" + _NAMES.get(entry.name, entry.name).replace("_", "-"),
                     dest=f"{section}.{entry.name}",
@@ -98,7 +125,7 @@ def _add_settings(parser: argparse.ArgumentParser, kind: type[Settings]) -> None
 
 
 def _words(default: Any) -> str:
-    return " ".join(default) if isinstance(default, tuple) else str(default)
+    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def _joined(argv: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from jaxnu.cli.evolutions import EVOLUTIONS, check_evolution
 from jaxnu.cli.fields import choice, count, flag, interval, names, number, text
+from jaxnu.cli.scan import Axes, Fixed, Scan
 from jaxnu.icecube.datasets import datasets
 from jaxnu.icecube.likelihood import _CONVENTIONS
 from jaxnu.mesh import Resolution
@@ -14,6 +15,7 @@ from jaxnu.neutrinos import _ORDERINGS, _PRESETS
 from jaxnu.sources import _COMPOSITIONS
 
 _MESH = Resolution()
+SPECTRA = ("power-law", "cutoff", "broken", "log-parabola")
 _AMPLITUDE = "flux per flavour at 100 TeV in 1e-18 GeV^-1 cm^-2 s^-1 sr^-1"
 
 
@@ -44,6 +46,11 @@ class Prior:
     lightest: tuple[float, float] = interval((1e-4, 0.1), "lightest neutrino mass in eV", above=0.0)
     amplitude: tuple[float, float] = interval((0.1, 4.0), _AMPLITUDE, above=0.0)
     index: tuple[float, float] = interval((1.8, 3.5), "spectral index")
+    spectrum: str = choice("power-law", "spectrum of the sources", SPECTRA)
+    ordering: str = choice("fixed", "mass ordering, that of [model] or unknown", ("fixed", "either"))
+    angles: str = choice("fixed", "mixing angles and phase, those of [model] or with errors", ("fixed", "measured"))
+    evolution: str = choice("fixed", "evolution, that of [model] or (1+z)^m with m unknown", ("fixed", "power"))
+    sum_limit: float | None = number(None, "cosmological limit on the sum of neutrino masses in eV, 95 %", above=0.0)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,19 @@ class Search:
     sweep: int = count(256, "points of the sweep in which searches start")
     starts: int = count(4, "searches")
     steps: int = count(30, "steps of each search at most")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The bank of predictions: numbers of values over the prior's ranges, and what is done with it."""
+
+    masses: int = count(24, "values of m_Z'", least=2)
+    couplings: int = count(13, "values of g'", least=2)
+    lightests: int = count(6, "values of the lightest neutrino mass", least=1)
+    indices: int = count(9, "values of the spectral index", least=4)
+    refine: int = count(4, "steps between two indices, by splines")
+    experiments: int = count(1000, "pseudo-experiments", least=10)
+    level: float = number(0.95, "confidence level of the limits", above=0.5)
 
 
 @dataclass(frozen=True)
@@ -147,6 +167,25 @@ class FitSettings:
 
 
 @dataclass(frozen=True)
+class ProfileSettings:
+    """`jaxnu profile`."""
+
+    command: ClassVar[str] = "profile"
+    small: ClassVar[dict] = {
+        "mesh": {"nodes": 80, "shells": 12},
+        "grid": {"masses": 12, "couplings": 7, "lightests": 3, "indices": 6, "experiments": 200},
+    }
+
+    seed: int = _seed()
+    quick: bool = _quick()
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    prior: Prior = field(default_factory=Prior)
+    mesh: Mesh = field(default_factory=Mesh)
+    grid: Grid = field(default_factory=Grid)
+
+
+@dataclass(frozen=True)
 class SpectrumSettings:
     """`jaxnu spectrum`, in which nothing is random."""
 
@@ -161,5 +200,28 @@ class SpectrumSettings:
     mesh: Mesh = field(default_factory=Mesh)
 
 
-Settings = PosteriorSettings | FitSettings | SpectrumSettings
-KINDS: dict[str, type[Settings]] = {kind.command: kind for kind in (PosteriorSettings, FitSettings, SpectrumSettings)}
+@dataclass(frozen=True)
+class SweepSettings:
+    """`jaxnu sweep`."""
+
+    command: ClassVar[str] = "sweep"
+    small: ClassVar[dict] = {
+        "mesh": {"nodes": 80, "shells": 12},
+        "axes": {"mass": [1.0, 20.0, 12], "coupling": [1e-5, 1e-1, 12]},
+        "scan": {"samples": 128},
+    }
+
+    seed: int = _seed()
+    quick: bool = _quick()
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    scan: Scan = field(default_factory=Scan)
+    axes: Axes = field(default_factory=Axes)
+    fixed: Fixed = field(default_factory=Fixed)
+    mesh: Mesh = field(default_factory=Mesh)
+
+
+Settings = PosteriorSettings | FitSettings | ProfileSettings | SpectrumSettings | SweepSettings
+KINDS: dict[str, type[Settings]] = {
+    kind.command: kind for kind in (PosteriorSettings, FitSettings, ProfileSettings, SpectrumSettings, SweepSettings)
+}

@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 import tomli_w
 
 from jaxnu.cli.fields import Refused
+from jaxnu.cli.scan import DEFAULT_AXES
 from jaxnu.cli.settings import KINDS, Settings
 from jaxnu.icecube.datasets import table
 from jaxnu.neutrinos import _PRESETS
@@ -75,6 +76,8 @@ def settings_from(command: str, tables: Mapping[str, Any]) -> Settings:
         if "lightest" in point:
             raise Refused("give the lightest neutrino mass or the sum of the masses, not both")
         tables = {**tables, "point": {**point, "lightest": None}}
+    if command == "sweep" and not tables.get("axes"):
+        tables = {**tables, "axes": DEFAULT_AXES}
     settings = _read(KINDS[command], tables, "")
     _check_mesh(settings)
     _check_data(settings)

@@ -75,7 +75,9 @@ def _plain(value: Any) -> Any:
         return [_plain(part) for part in value]
     if isinstance(value, (np.ndarray, jax.Array)):
         return _digest(value)
-    if dataclasses.is_dataclass(value):
+    if isinstance(value, functools.partial):
+        return _function(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         plain = {
             name: _plain(part) for name, part in fields.items() if isinstance(part, (bool, int, float, str, tuple))

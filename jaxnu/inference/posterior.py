@@ -11,7 +11,7 @@ import numpyro
 from jaxtyping import Array, ArrayLike, Float
 from numpyro import handlers
 
-from jaxnu.icecube import check_overlaps
+from jaxnu.icecube import FluxPoints, check_overlaps
 from jaxnu.mesh import Resolution
 from jaxnu.propagation import propagate
 from jaxnu.universe import Universe
@@ -45,6 +45,11 @@ def posterior(prior: Callable[[], Universe], *terms: Any, resolution: Resolution
     if not isinstance(universe, Universe):
         raise ValueError(f"the prior must return a Universe, got {type(universe).__name__}")
     return model
+
+
+def flux_points(model: Model) -> tuple[FluxPoints, ...]:
+    """The terms of a model that are flux points."""
+    return tuple(term for term in model.terms if isinstance(term, FluxPoints))
 
 
 def log_likelihoods(model: Model, universe: Universe) -> list[Float[Array, ""]]:

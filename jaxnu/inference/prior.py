@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 
-import jax.numpy as jnp
-import numpyro
-import numpyro.distributions as dist
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, ArrayLike, Float
 
 from jaxnu.evolutions import Evolution, SingleRedshift, StarFormation
+from jaxnu.inference.freedom import either_mixing
+from jaxnu.inference.sites import Range, log_uniform, uniform
 from jaxnu.mediators import LmuLtau
 from jaxnu.neutrinos import Mixing, Neutrinos
 from jaxnu.sources import Source
-from jaxnu.spectra import PowerLaw
+from jaxnu.spectra import PowerLaw, Spectrum
 from jaxnu.universe import Universe
-
-Range = tuple[float, float]
 
 
 def default_prior(
@@ -28,44 +25,34 @@ def default_prior(
     index: Range = (1.8, 3.5),
     ordering: str = "normal",
     mixing: str | Mixing = "nufit-6.0",
-    evolution: Evolution | SingleRedshift | None = None,
+    angles: Callable[[Mixing], Mixing] | None = None,
+    spectrum: Callable[[Float[Array, ""], Float[Array, ""]], Spectrum] = PowerLaw,
+    evolution: Evolution | SingleRedshift | Callable[[], Evolution] | None = None,
     flavour: str | ArrayLike = "equal",
 ) -> Universe:
     """L_μ−L_τ and a power law: log-uniform `mass` (MeV), `coupling`, `lightest` (eV), uniform `amplitude`, `index`.
 
     The amplitude is in 1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ per flavour at 100 TeV; `evolution` defaults to `StarFormation()`.
-    Other ranges: `functools.partial(default_prior, mass=(2, 8))`. A prior of one's own is any numpyro model that
-    returns a `Universe`, with continuous sites of fixed range, whose units are given as `infer={"unit": "eV"}`.
+    Other ranges: `functools.partial(default_prior, mass=(2, 8))`. More freedom, with sites of its own (see
+    `jaxnu.inference.freedom`): `ordering="either"` with the name of a set, `angles=measured_angles`,
+    `spectrum=cutoff_power_law`, `broken_power_law` or `log_parabola`, `evolution=power_evolution`, or any function of
+    the same arguments. Knowledge from elsewhere, such as a limit on Σm, is a term beside the data: `jaxnu.constraints`.
+    A prior of one's own is any numpyro model that returns a `Universe`, with continuous sites of fixed range, whose
+    units are given as `infer={"unit": "eV"}`.
     Raises ValueError for ranges that are empty or not positive and for whatever the classes of the universe refuse.
     """
-    return Universe(
-        mediator=LmuLtau(mass=_log_uniform("mass", mass, "MeV"), coupling=_log_uniform("coupling", coupling, "")),
-        neutrinos=Neutrinos(_log_uniform("lightest", lightest, "eV"), ordering, mixing),
-        source=Source(
-            PowerLaw(
-                amplitude=_uniform("amplitude", amplitude, "1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹", positive=True),
-                index=_uniform("index", index, ""),
-            ),
-            StarFormation() if evolution is None else evolution,
-            flavour,
-        ),
-    )
-
-
-def _log_uniform(name: str, bounds: Range, unit: str) -> Array:
-    support = _checked(name, bounds, positive=True)
-    return jnp.asarray(numpyro.sample(name, dist.LogUniform(*support), infer={"unit": unit}))
-
-
-def _uniform(name: str, bounds: Range, unit: str, positive: bool = False) -> Array:
-    support = _checked(name, bounds, positive)
-    return jnp.asarray(numpyro.sample(name, dist.Uniform(*support), infer={"unit": unit}))
-
-
-def _checked(name: str, bounds: Range, positive: bool) -> Range:
-    low, high = bounds
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"the range of {name} must be two finite numbers, the lower first, got {low} and {high}")
-    if positive and low <= 0:
-        raise ValueError(f"the range of {name} must be positive, got {low} to {high}")
-    return float(low), float(high)
+    # numpyro hands out random numbers in the order of the sites: those that every prior has come first.
+    mediator = LmuLtau(mass=log_uniform("mass", mass, "MeV"), coupling=log_uniform("coupling", coupling))
+    lightest_mass = log_uniform("lightest", lightest, "eV")
+    height = uniform("amplitude", amplitude, "1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹", positive=True)
+    source_spectrum = spectrum(height, uniform("index", index))
+    if ordering == "either" and isinstance(mixing, str):
+        mixing = either_mixing(mixing)
+    neutrinos = Neutrinos(lightest_mass, ordering, mixing)
+    if angles is not None:
+        neutrinos = Neutrinos(lightest_mass, ordering, angles(neutrinos.mixing))
+    if evolution is None:
+        evolution = StarFormation()
+    elif not isinstance(evolution, (Evolution, SingleRedshift)):
+        evolution = evolution()
+    return Universe(mediator, neutrinos, Source(source_spectrum, evolution, flavour))
