@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from jaxnu._field import as_float, require
 from jaxnu.constants import FLUX_UNIT
 from jaxnu.injection import free_flux, shell_injection
+from jaxnu.interpolation import monotone_cubic
 from jaxnu.mesh import Resolution, shell_edges
 from jaxnu.neutrinos import flavour_content
-from jaxnu.propagation import Spectrum, cell_weights, propagate
+from jaxnu.propagation import Spectrum, propagate
 from jaxnu.universe import Universe
 
 
@@ -30,7 +32,7 @@ def flux_at_earth(
     shells = shell_injection(universe, shell_edges(universe, resolution))
     log_energy = jnp.log(energy)
     log_free, _ = jax.vmap(lambda e: free_flux(universe, shells, e))(log_energy)
-    log_flux = log_free[None, :] + _between_nodes(spectrum, log_energy)
+    log_flux = log_free[None, :] + log_ratio_between(spectrum, log_energy)
     return FLUX_UNIT * (flavour_content(universe.neutrinos) @ jnp.exp(log_flux))
 
 
@@ -51,17 +53,16 @@ def binned_spectrum(
 ) -> Float[Array, "flavour=3 bin"]:
     """∫φ_α dE of an already propagated spectrum over the bins between `edges` (GeV), in cm⁻² s⁻¹ sr⁻¹.
 
-    Integrates the solution as it stands on the mesh, ln φ linear in ln E between nodes, so that it is smooth as nodes
-    move.
+    Integrates the solution as it stands on the mesh, by Gauss's rule within cells, so that it is smooth as nodes move.
     """
     log_edges = jnp.log(edges)
+    points, weights = (jnp.asarray(part, dtype=edges.dtype) for part in np.polynomial.legendre.leggauss(3))
     x = jnp.sort(jnp.concatenate([spectrum.log_energy, log_edges]))
-    log_flux = jnp.interp(x, spectrum.log_energy, spectrum.log_free + spectrum.log_energy)[None, :] + _between_nodes(
-        spectrum, x
-    )
-    lower, upper = cell_weights(jnp.broadcast_to(jnp.diff(x), (3, x.size - 1)), jnp.diff(log_flux))
-    cells = jnp.exp(log_flux[:, :-1]) * (lower + upper)
-    middle = (x[1:] + x[:-1]) / 2
+    width, middle = jnp.diff(x), (x[1:] + x[:-1]) / 2
+    at = jnp.ravel(middle[:, None] + width[:, None] / 2 * points[None, :])
+    free = at + monotone_cubic(at, spectrum.log_energy, spectrum.log_free)
+    flux = jnp.exp(free[None, :] + log_ratio_between(spectrum, at)).reshape(3, width.size, points.size)
+    cells = (flux @ weights) * (width / 2)[None, :]
     inside = (middle[:, None] > log_edges[None, :-1]) & (middle[:, None] < log_edges[None, 1:])
     per_state = cells @ inside.astype(cells.dtype)
     return FLUX_UNIT * (flavour_content(universe.neutrinos) @ per_state)
@@ -81,7 +82,7 @@ def _require_covered(energy: Array, name: str, resolution: Resolution) -> None:
     require(covered, f"{name} must lie within the mesh, {low:g} to {high:g} GeV, got {energy}")
 
 
-def _between_nodes(spectrum: Spectrum, log_energy: Float[Array, "energy"]) -> Float[Array, "mass=3 energy"]:
-    """ln of the ratio to the free flux, linear in ln E between nodes."""
+def log_ratio_between(spectrum: Spectrum, log_energy: Float[Array, "energy"]) -> Float[Array, "mass=3 energy"]:
+    """ln of the ratio to the free flux at any energy: a monotone cubic in ln E between nodes."""
     log_ratio = jnp.log(jnp.maximum(spectrum.ratio, 1e-30))
-    return jax.vmap(lambda values: jnp.interp(log_energy, spectrum.log_energy, values))(log_ratio)
+    return jax.vmap(lambda values: monotone_cubic(log_energy, spectrum.log_energy, values))(log_ratio)

@@ -18,42 +18,43 @@ _LOG_PIVOT = float(np.log(PIVOT_ENERGY_GEV))
 
 
 class Injection(NamedTuple):
-    """Per shell: the weight ∫dz W(z)(1+z)^k/H, and the mean ln(1+z) at which its sources sit."""
+    """The sources of each shell at three places: weights ∫dz W(z)(1+z)^k/H, ln(1+z), and where in the shell.
 
-    weight: Float[Array, "shell"]
-    log_scale: Float[Array, "shell"]
+    `place` runs from 0 at the near edge to 1 at the far one, evenly in 1/(1+z)².
+    """
+
+    weight: Float[Array, "shell place"]
+    log_scale: Float[Array, "shell place"]
+    place: Float[Array, "place"]
 
 
 def shell_injection(universe: Universe, scale: Float[Array, "edge"]) -> Injection:
-    """Source weights of the shells between `scale` = 1 + z; a single redshift is one source at the far edge."""
+    """Sources of the shells between `scale` = 1 + z; a single redshift is one source at the far edge."""
     source = universe.source
+    nodes, weights = (jnp.asarray(x, dtype=scale.dtype) for x in np.polynomial.legendre.leggauss(3))
+    near, far = scale[:-1, None] ** -2, scale[1:, None] ** -2
+    place = (nodes + 1) / 2
+    u = (near + (far - near) * place[None, :]) ** -0.5
     if isinstance(source.evolution, SingleRedshift):
-        at_far_edge = jnp.zeros_like(scale[1:]).at[-1].set(1.0)
-        return Injection(at_far_edge, jnp.log(scale[1:]))
-    nodes, weights = (jnp.asarray(x, dtype=scale.dtype)[:, None] for x in np.polynomial.legendre.leggauss(3))
-    edges = jnp.log(scale)[None, :]
-    centre, half = (edges[:, 1:] + edges[:, :-1]) / 2, (edges[:, 1:] - edges[:, :-1]) / 2
-    u = jnp.exp(centre + half * nodes)
-    density = source.evolution.density(u - 1) * u ** (1 + source.source_k) / expansion(universe.cosmology, u)
-    share = half * weights * density
-    weight = jnp.sum(share, axis=0)
-    empty = weight == 0
-    mean = jnp.sum(share * jnp.log(u), axis=0) / jnp.where(empty, 1.0, weight)
-    return Injection(weight, jnp.where(empty, centre[0], mean))
+        return Injection(jnp.zeros_like(u).at[-1, 0].set(1.0), jnp.log(u).at[-1, 0].set(jnp.log(scale[-1])), place)
+    density = source.evolution.density(u - 1) * u ** (3 + source.source_k) / expansion(universe.cosmology, u)
+    return Injection((near - far) * weights[None, :] * density, jnp.log(u), place)
 
 
 def free_flux(
     universe: Universe, shells: Injection, log_energy: Float[Array, ""]
-) -> tuple[Float[Array, ""], Float[Array, "shell"]]:
-    """ln of the flux per flavour without interactions, over 10⁻¹⁸ GeV⁻¹cm⁻²s⁻¹sr⁻¹, and each shell's share of it.
+) -> tuple[Float[Array, ""], Float[Array, "2 shell"]]:
+    """ln of the flux per flavour without interactions, over 10⁻¹⁸ GeV⁻¹cm⁻²s⁻¹sr⁻¹, and each shell's part of it.
 
     φ(E) ∝ ∫dz W(z)(1+z)^k/H · Q(E(1+z)), normalised so that φ(100 TeV) is what the spectrum gives there: a power law
-    arrives as A (E/100 TeV)^−γ exactly. `log_energy` is ln(E/GeV) today.
+    arrives as A (E/100 TeV)^−γ exactly. The parts are the shells' shares and their tilts, ∫(2s − 1) over places s.
+    `log_energy` is ln(E/GeV) today.
     """
     spectrum = universe.source.spectrum
     pivot, _ = _redshifted(spectrum, shells, jnp.asarray(_LOG_PIVOT, dtype=log_energy.dtype))
     here, share = _redshifted(spectrum, shells, log_energy)
-    return here - pivot + spectrum.log_flux(jnp.asarray(_LOG_PIVOT, dtype=log_energy.dtype)), share
+    parts = jnp.stack([jnp.sum(share, axis=1), share @ (2 * shells.place - 1)])
+    return here - pivot + spectrum.log_flux(jnp.asarray(_LOG_PIVOT, dtype=log_energy.dtype)), parts
 
 
 def _redshifted(spectrum, shells: Injection, log_energy: Float[Array, ""]):

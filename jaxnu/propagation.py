@@ -9,7 +9,8 @@ It is triangular in energy, since scattering only loses it: with energies solved
 source of one energy is known in every shell from those above. So the scan runs over energies and carries, for all
 shells at once, the moments M_m = ∫dE′/E′ x^m Σ_k(absorbed), m = 0, 1, 2, of which F is a combination; within one
 energy the shells obey a linear recurrence. However many times a neutrino scatters, and however opaque a shell is, no
-splitting error arises between absorption and regeneration.
+splitting error arises between absorption and regeneration. Within a shell, emission and absorption are linear functions
+of place.
 
 All fluxes are relative to the one that would arrive freely, so that numbers are O(1) and a steep spectrum costs no
 precision.
@@ -20,22 +21,19 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnu.constants import FLUX_UNIT
 from jaxnu.evolutions import SingleRedshift
 from jaxnu.injection import free_flux, shell_injection
+from jaxnu.interpolation import cell_weights
 from jaxnu.mediators import neutrino_branching
 from jaxnu.mesh import Resolution, log_energy_nodes, shell_edges
 from jaxnu.neutrinos import charge_couplings
-from jaxnu.rates import shell_depths
+from jaxnu.rates import resonance_line
+from jaxnu.response import ShellResponse, shell_response
 from jaxnu.sources import mass_fractions
-from jaxnu.thermal import exponential_integral
 from jaxnu.universe import Universe
-
-ROUNDS = 2
-"""Of the correction for absorption of what one energy feeds to its own cell, each smaller by the width of the cell."""
 
 
 class Spectrum(eqx.Module):
@@ -46,7 +44,7 @@ class Spectrum(eqx.Module):
     log_free: Float[Array, "node"]
     """ln of the flux per flavour without interactions over 10⁻¹⁸ GeV⁻¹ cm⁻² s⁻¹ sr⁻¹."""
     ratio: Float[Array, "mass=3 node"]
-    """Flux of each mass state over that flux; its logarithm is taken as linear in ln E between nodes."""
+    """Flux of each mass state over that flux; its logarithm is a cubic in ln E between nodes."""
     energy_balance: Float[Array, ""]
     """(Energy out − in)/(energy scattered): zero but for discretisation."""
     number_balance: Float[Array, ""]
@@ -63,74 +61,52 @@ class Spectrum(eqx.Module):
         return FLUX_UNIT * jnp.exp(self.log_free)[None, :] * self.ratio
 
 
-def _shell_factors(universe: Universe, log_energy: Float[Array, "node"], scale: Float[Array, "edge"]):
-    """Survival e^−τ of each shell and, for sources within it, the part that escapes it; both (mass=3, shell, node).
-
-    escape = ∫₀¹ ds e^{−τ(s)}, s the fraction of the shell's sources behind which the optical depth τ(s) to the near
-    edge lies. The closed forms of the line give its depth τ and the mean position c of its absorption; with the line
-    as a box of width w about c, escape = e^{−τ} + (c − w/2)(1 − e^{−τ}) + w[(1 − e^{−τ})/τ − e^{−τ}], exact for τ → 0
-    (any c, w), for a line inside the shell (w → 0) and for a uniform shell (c = ½, w = 1). w is the line's own width,
-    cut where it would leave the shell. Opaque wings need their density r = dτ/ds at the exit, too: rising ones are
-    exponentials with dτ/ds = r + κτ(s), hence escape = [e^q E₁(q) − e^{−τ} e^{q+τ} E₁(q+τ)]/κ, q = r/κ; falling ones
-    a box at the exit whose width goes from 2c to τ/r.
-    """
-    couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
-    depths = shell_depths(universe, log_energy, scale)
-    near, far, box, rising, falling, leaving, entering = (jnp.tensordot(couplings, part, (1, 1)) for part in depths)
-    depth = near + far
-    box = jnp.minimum(box, 2 * jnp.minimum(near, far))
-    survival = jnp.exp(-depth)
-    small = depth < 0.02
-    safe = jnp.where(small, 1.0, depth)
-    # (1 − e^{−τ})/τ and [(1/τ − ½)(1 − e^{−τ}) − e^{−τ}]/τ
-    mean = jnp.where(small, 1 - depth / 2 * (1 - depth / 3), (1 - survival) / safe)
-    shape = jnp.where(small, -depth / 12 * (1 - depth / 2), (mean - (1 + survival) / 2) / safe)
-    escape = survival + far * mean + box * shape
-
-    opaque = jnp.minimum(depth, 1e4) ** 4
-    opaque = opaque / (0.1 + opaque)
-    rises, falls = (rising > depth / 2) & ~small, (falling > depth / 2) & ~small
-    growth = jnp.maximum((entering - leaving) / safe, 1e-2)
-    start = jnp.where(rises, jnp.maximum(leaving / growth, 1e-12), 1.0)
-    exponential = (exponential_integral(start) - survival * exponential_integral(start + depth)) / growth
-    width = jnp.where(falls, (2 * far + depth * depth / 3) / (safe * (1 + leaving / 3)), 0.0)
-    at_exit = survival + width * (mean - survival)
-    wing = jnp.where(rises, exponential, at_exit)
-    return survival, escape + jnp.where(rises | falls, opaque, 0.0) * (wing - escape)
-
-
 def _through_shells(survival, gained, start):
-    """n leaving each shell and entering it: n_s = survival_s n_{s+1} + gained_s from the farthest shell to z = 0.
+    """n leaving each shell and entering it: n_s = survival_s n_{s+1} + gained_s, from `start` at the farthest to z = 0.
 
-    A bidiagonal linear system: told so, JAX differentiates it through one more such sweep in either direction.
+    A bidiagonal linear system: told so, JAX differentiates it through one more such sweep in either direction. Shells
+    are the last axis, the nearest first.
     """
 
-    def after(n):
-        return jnp.concatenate([n[1:], jnp.zeros_like(n[:1])])
+    def after(n, last):
+        return jnp.concatenate([n[:, 1:], last], axis=1)
 
     def compose(far, near):
         return far[0] * near[0], far[1] * near[0] + near[1]
 
     def inward(_, right):
-        return jax.lax.associative_scan(compose, (survival, right), reverse=True)[1]
+        return jax.lax.associative_scan(compose, (survival, right), reverse=True, axis=1)[1]
 
     def outward(_, right):
-        shifted = jnp.concatenate([jnp.zeros_like(survival[:1]), survival[:-1]])
-        return jax.lax.associative_scan(compose, (shifted, right))[1]
+        shifted = jnp.concatenate([jnp.zeros_like(survival[:, :1]), survival[:, :-1]], axis=1)
+        return jax.lax.associative_scan(compose, (shifted, right), axis=1)[1]
 
-    entry = jnp.concatenate([jnp.zeros_like(survival[:-1]), survival[-1:] * start[None, :]])
-    leaving = jax.lax.custom_linear_solve(lambda n: n - survival * after(n), gained + entry, inward, outward)
-    return leaving, jnp.concatenate([leaving[1:], start[None, :]])
+    start = start[:, None]
+    none = jnp.zeros_like(start)
+    right = jnp.concatenate([gained[:, :-1], gained[:, -1:] + survival[:, -1:] * start], axis=1)
+    leaving = jax.lax.custom_linear_solve(lambda n: n - survival * after(n, none), right, inward, outward)
+    return leaving, after(leaving, start)
 
 
-def cell_weights(width: Float[Array, "..."], growth: Float[Array, "..."]):
-    """(w₀, w₁) with ∫ over a cell of e^{growth·y} (f₀(1−y) + f₁ y), y in [0, 1], times its width = w₀f₀ + w₁f₁."""
-    points, weights = np.polynomial.legendre.leggauss(4)
-    lower, upper = 0.0 * growth, 0.0 * growth
-    for y, w in zip((points + 1) / 2, weights / 2, strict=True):
-        value = float(w) * jnp.exp(float(y) * growth)
-        lower, upper = lower + float(1 - y) * value, upper + float(y) * value
-    return width * lower, width * upper
+def _transport(shells: ShellResponse, emitted: Float[Array, "2 mass=3 shell"], start: Float[Array, "mass=3"]):
+    """What arrives at z = 0, and what each shell absorbs, of what is emitted; the latter as totals and tilts."""
+    even, tilted = emitted
+    leaving, entering = _through_shells(shells.survival, even * shells.escape + tilted * shells.tilted_escape, start)
+    total = entering * (1 - shells.survival) + even * (1 - shells.escape) - tilted * shells.tilted_escape
+    tilt = entering * shells.entering_tilt + even * shells.even_tilt + tilted * shells.tilted_tilt
+    return leaving[:, 0], jnp.stack([jnp.sum(total, axis=0), jnp.sum(tilt, axis=0)])
+
+
+def _responses(universe: Universe, log_energy: Float[Array, "node"], scale: Float[Array, "edge"]) -> ShellResponse:
+    """Of all shells at all nodes, axes (node, mass=3, shell).
+
+    Shell by shell: the closed forms are evaluated once for each edge, and stay in the cache.
+    """
+    couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
+    lines = jax.lax.map(lambda u: resonance_line(universe, log_energy, u), scale)
+    near, far = (jax.tree.map(lambda x, cut=cut: x[cut], lines) for cut in (slice(None, -1), slice(1, None)))
+    shells = jax.lax.map(jax.checkpoint(lambda ends: shell_response(couplings, *ends)), (near, far))
+    return jax.tree.map(lambda x: x.T, shells)
 
 
 def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spectrum:
@@ -140,52 +116,47 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
     """
     x = log_energy_nodes(universe, resolution)
     scale = shell_edges(universe, resolution)
-    shells = shell_injection(universe, scale)
-    log_free, share = jax.vmap(lambda e: free_flux(universe, shells, e))(x)
+    sources = shell_injection(universe, scale)
+    log_free, share = jax.vmap(lambda e: free_flux(universe, sources, e))(x)
     fractions = mass_fractions(universe.source, universe.neutrinos)
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
     branching = neutrino_branching(universe.mediator)
-    into = branching * jnp.sum(couplings, axis=1) / jnp.sum(couplings)
+    into = (branching * jnp.sum(couplings, axis=1) / jnp.sum(couplings))[None, :, None]
     single = isinstance(universe.source.evolution, SingleRedshift)
     start = fractions if single else jnp.zeros_like(fractions)
 
-    width = jnp.diff(x)
-    fall = jnp.diff(log_free)
-    powers = jnp.asarray(np.arange(3.0), dtype=x.dtype)
-    growth = fall[:, None] - powers[None, :] * width[:, None]
-    weight_here, weight_above = cell_weights(width[:, None] + 0.0 * growth, growth)
+    # All fluxes are relative to the free one, which grows by this much, times x^m, towards lower energies.
+    growth = jnp.diff(log_free)[:, None] - jnp.arange(3.0, dtype=x.dtype)[None, :] * jnp.diff(x)[:, None]
+    weights = jnp.stack(jax.vmap(cell_weights, (None, 1), 1)(jnp.diff(x), growth), axis=1)
     # The topmost node has nothing above it.
-    padded = [
-        jnp.concatenate([part, jnp.zeros_like(part[:1])]) for part in (jnp.exp(growth), weight_here, weight_above)
-    ]
+    decay, weights = (jnp.concatenate([part, jnp.zeros_like(part[:1])]) for part in (jnp.exp(growth), weights))
     kernel = 3 * jnp.asarray([1.0, -2.0, 2.0], dtype=x.dtype)
 
     def solve(carry, node):
-        moments, absorbed_above = carry
-        survival, escape, source, decay, here, above = node
-        emitted = jnp.zeros_like(survival) if single else source[:, None] * fractions[None, :]
-        known = decay[:, None] * moments + above[:, None] * absorbed_above[None, :]
-        fed = emitted + (kernel @ known)[:, None] * into[None, :]
-        # What this energy absorbs feeds its own cell.
-        own = kernel @ here
-        lost, trapped = 1 - survival, 1 - escape
-        supplied = fed
-        for _ in range(ROUNDS):
-            _, entering = _through_shells(survival, supplied * escape, start)
-            absorbed = jnp.sum(entering * lost + fed * trapped, axis=1) / (1 - own * (trapped @ into))
-            supplied = fed + own * absorbed[:, None] * into[None, :]
-        leaving, entering = _through_shells(survival, supplied * escape, start)
-        absorbed = jnp.sum(entering * lost + supplied * trapped, axis=1)
-        moments = known + here[:, None] * absorbed[None, :]
-        return (moments, absorbed), (leaving[0], jnp.sum(absorbed))
+        moments, above, beyond = carry
+        shells, share, decay, (here, next_, third) = node
+        known = decay * moments + next_ * above[None] + third * beyond[None]
+        fed = jnp.tensordot(kernel, known, 1)[:, None, :] * into
+        if not single:
+            fed = fed + share[:, None, :] * fractions[None, :, None]
+        # What this energy absorbs feeds its own cell: one iteration, from what the energy above absorbed.
+        own = jnp.sum(kernel * here[:, 0, 0])
+        _, absorbed = _transport(shells, fed + own * above[:, None, :] * into, start)
+        repeated = own * jnp.sum(jnp.stack([1 - shells.escape, shells.tilted_tilt]) * into, axis=1)
+        guess = above + (absorbed - above) / (1 - repeated)
+        arriving, absorbed = _transport(shells, fed + own * guess[:, None, :] * into, start)
+        return (known + here * absorbed[None], absorbed, above), (arriving, jnp.sum(absorbed[0]))
 
-    factors = [factor.T for factor in _shell_factors(universe, x, scale)]
-    nodes = (*factors, share, *padded)
-    empty = (jnp.zeros((3, scale.size - 1), dtype=x.dtype), jnp.zeros_like(scale[1:]))
-    (moments, _), (ratio, scattered) = jax.lax.scan(jax.checkpoint(solve), empty, nodes, reverse=True)
-    energy_balance, number_balance = _balances(
-        x, log_free, ratio, scattered, fractions, branching, jnp.sum(moments, axis=1)
+    nothing = jnp.zeros((2, resolution.shells), dtype=x.dtype)
+    nodes = (_responses(universe, x, scale), share, decay[:, :, None, None], weights[..., None, None])
+    (moments, *_), (ratio, scattered) = jax.lax.scan(
+        jax.checkpoint(solve),
+        (jnp.zeros((3, 2, resolution.shells), dtype=x.dtype), nothing, nothing),
+        nodes,
+        reverse=True,
     )
+    below = jnp.sum(moments[:, 0], axis=1)
+    energy_balance, number_balance = _balances(x, log_free, ratio, scattered, fractions, branching, below)
     return Spectrum(x, log_free, ratio.T, energy_balance, number_balance)
 
 
@@ -193,15 +164,10 @@ def _balances(x, log_free, ratio, scattered, fractions, branching, below):
     """Energy and number that leave the mesh, at Earth or below its lowest node, against what entered."""
 
     def total(power, values):
-        # What grows towards high energies like a power law is interpolated as one.
-        rising = (values[:-1] > 0) & (values[1:] > values[:-1])
-        steepness = jnp.where(
-            rising, jnp.log(jnp.where(rising, values[1:] / jnp.where(rising, values[:-1], 1.0), 1.0)), 0.0
-        )
-        growth = jnp.diff(log_free) + power * jnp.diff(x) + steepness
-        lower, upper = cell_weights(jnp.diff(x), growth)
+        lower, upper, next_ = cell_weights(jnp.diff(x), jnp.diff(log_free) + power * jnp.diff(x))
         height = jnp.exp(log_free[:-1] - log_free[0] + power * (x[:-1] - x[0]))
-        return jnp.sum(height * (lower * values[:-1] + upper * jnp.where(rising, values[:-1], values[1:])))
+        third = jnp.concatenate([values[2:], values[-1:]])
+        return jnp.sum(height * (lower * values[:-1] + upper * values[1:] + next_ * third))
 
     change = jnp.sum(ratio, axis=1) - jnp.sum(fractions)
     # ∫ F over energies below the mesh: 3[M₀ − M₁ + ⅔M₂] in number and 3[½M₀ − ⅔M₁ + ½M₂] in energy.

@@ -26,6 +26,23 @@ from jaxnu.universe import Universe
 _DEPTH_SHELLS = 256
 
 
+class Line(NamedTuple):
+    """The resonance of each target at one redshift: v, D(|v|) with its antiderivatives, and depth per unit of ∫D dv."""
+
+    v: Float[Array, "*edge target=3 energy"]
+    profile: thermal.Profile
+    depth: Float[Array, "*edge target=3 energy"]
+
+
+def resonance_line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, ""]) -> Line:
+    """The line at 1 + z = `scale` for ln(E/GeV) today; its depth is g′²T₀³(1+z)³ρ c/(2π m_Z′² H) for |q_ij|² = 1."""
+    v, line, rho = _line(universe, log_energy, scale)
+    path = scale**3 / expansion(universe.cosmology, scale)
+    if universe.cosmology.path == "comoving":
+        path = path * scale
+    return Line(v, line, path * depth_scale(universe) * rho)
+
+
 def _line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, ""]):
     """(v, D(|v|) with its antiderivatives, ρ) of each target, (target=3, energy), at one 1 + z = `scale`."""
     temperature = temperature_today(universe.relics)
@@ -37,52 +54,46 @@ def _line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[A
     return v, thermal.profile(jnp.abs(v)), rho
 
 
-class ShellDepths(NamedTuple):
-    """Optical depth across shells for |q_ij|² = 1, and where in the shell it sits."""
+class ShellDepth(NamedTuple):
+    """Optical depth across a shell for |q_ij|² = 1, and where in the shell it sits."""
 
-    near: Float[Array, "shell target=3 energy"]
-    far: Float[Array, "shell target=3 energy"]
-    box: Float[Array, "shell target=3 energy"]
-    rising: Float[Array, "shell target=3 energy"]
-    falling: Float[Array, "shell target=3 energy"]
-    exit: Float[Array, "shell target=3 energy"]
-    entry: Float[Array, "shell target=3 energy"]
+    near: Float[Array, "*shell target=3 energy"]
+    far: Float[Array, "*shell target=3 energy"]
+    width: Float[Array, "*shell target=3 energy"]
+    middle: Float[Array, "*shell target=3 energy"]
+    rising: Float[Array, "*shell target=3 energy"]
+    falling: Float[Array, "*shell target=3 energy"]
+    exit: Float[Array, "*shell target=3 energy"]
+    entry: Float[Array, "*shell target=3 energy"]
 
 
-def shell_depths(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, "edge"]) -> ShellDepths:
-    """Optical depth across each shell, in the parts `near` and `far` that its two edges carry.
+def shell_depth(near: Line, far: Line) -> ShellDepth:
+    """Optical depth between two redshifts, in the parts `near` and `far` that the two edges carry.
 
-    near + far is the depth; far/(near + far) is where in the shell the absorption sits, from the near edge; box/(near
-    + far) is the width of the line over that of the shell, 1 if the line is wider. In shells that hold only a wing of
-    the line, the depth is also in `rising` (v > 0, denser outwards) or `falling` (v < 0), and `exit`, `entry` are its
-    densities per shell at the near and the far edge. `log_energy` is ln(E/GeV) today, `scale` = 1 + z ascending.
+    near + far is the depth τ; far/τ is where in the shell the absorption sits, from 0 at the near edge to 1; width/τ is
+    the width of the line over that of the shell. If the centre of the line, v = 0, is inside, it is at
+    middle/τ. Shells that hold only a wing have their depth in `rising` (v > 0, denser outwards) or `falling` (v < 0),
+    too, and `exit`, `entry` are its densities per shell at the near and the far edge.
     """
-    # Edge by edge: the closed forms are evaluated once for each, and stay in the cache.
-    v, line, rho = jax.lax.map(lambda u: _line(universe, log_energy, u), scale)
-    slow = scale**3 / expansion(universe.cosmology, scale)
-    if universe.cosmology.path == "comoving":
-        slow = slow * scale
-    near, far = thermal.shell_weights(v, line)
-    along = (slow * _depth_scale(universe))[:, None, None] * rho
-    near, far = near * along[:-1], far * along[1:]
-    step = v[:-1] - v[1:]
-    width = thermal.PROFILE_WIDTH / jnp.maximum(step, thermal.PROFILE_WIDTH)
-    density = line.value * along
-    depth = near + far
-    rises, falls = v[1:] > 0, v[:-1] < 0
+    weight_near, weight_far = thermal.shell_weights(near.v, near.profile, far.v, far.profile)
+    at_near, at_far = weight_near * near.depth, weight_far * far.depth
+    depth = at_near + at_far
+    step = near.v - far.v
+    rises, falls = far.v > 0, near.v < 0
     wing = rises | falls
-    return ShellDepths(
-        near,
-        far,
-        depth * width,
+    return ShellDepth(
+        at_near,
+        at_far,
+        depth * thermal.PROFILE_WIDTH / jnp.maximum(step, 1e-3),
+        jnp.where(wing, 0.0, depth * near.v / jnp.where(wing, 1.0, step)),
         jnp.where(rises, depth, 0.0),
         jnp.where(falls, depth, 0.0),
-        jnp.where(wing, step * density[:-1], 0.0),
-        jnp.where(wing, step * density[1:], 0.0),
+        jnp.where(wing, step * near.profile.value * near.depth, 0.0),
+        jnp.where(wing, step * far.profile.value * far.depth, 0.0),
     )
 
 
-def _depth_scale(universe: Universe) -> Float[Array, ""]:
+def depth_scale(universe: Universe) -> Float[Array, ""]:
     """g′² T₀³/(2π m_Z′² H₀), the depth per |q_ij|² and unit of ∫D dv at z = 0, ordered so that float32 holds it."""
     temperature = temperature_today(universe.relics)
     mediator = universe.mediator
@@ -100,9 +111,11 @@ def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) ->
     """
     energy, z_source = _positive(energy, "energy"), _positive(z_source, "z_source")
     fractions = jnp.asarray(np.linspace(0, 1, _DEPTH_SHELLS + 1), dtype=z_source.dtype)
-    depths = shell_depths(universe, jnp.log(energy), jnp.exp(fractions * jnp.log1p(z_source)))
+    scale = jnp.exp(fractions * jnp.log1p(z_source))
+    lines = jax.lax.map(lambda u: resonance_line(universe, jnp.log(energy), u), scale)
+    parts = shell_depth(jax.tree.map(lambda x: x[:-1], lines), jax.tree.map(lambda x: x[1:], lines))
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
-    return couplings[:, :, None] * jnp.sum(depths.near + depths.far, axis=0)[None]
+    return couplings[:, :, None] * jnp.sum(parts.near + parts.far, axis=0)[None]
 
 
 def mean_free_path(universe: Universe, energy: ArrayLike, z: ArrayLike) -> Float[Array, "mass=3 energy"]:

@@ -20,8 +20,8 @@ from numpy.polynomial import chebyshev
 PROFILE_AREA = 3.606170709478783
 """∫_{−∞}^∞ D(|v|) dv = 3ζ(3)."""
 
-PROFILE_WIDTH = 7.196
-"""Width of the box in v with the variance of D(|v|): √12 × √[24 η(5)·(2/3)/3ζ(3)]."""
+PROFILE_WIDTH = 6.852
+"""Width of the box in v that lets as many neutrinos through as D(|v|), to second order in the depth."""
 
 
 @cache
@@ -77,43 +77,54 @@ def _profile_jvp(primals, tangents):
     return line, Profile(-x * jax.nn.sigmoid(-x) * dx, -line.value * dx, -line.tail * dx)
 
 
-def shell_weights(
-    v: Float[Array, "edge *s"], line: Profile
-) -> tuple[Float[Array, "shell *s"], Float[Array, "shell *s"]]:
-    """Weights (near, far) with ∫ D(|v|) f(v) dv = near·f(near edge) + far·f(far edge), exact for f linear in v.
+def integrated_profile(v: Float[Array, "*s"], line: Profile) -> Float[Array, "*s"]:
+    """C(v) = ∫_{−∞}^v D(|v′|) dv′, for `line` = `profile(|v|)`."""
+    return jnp.where(v > 0, PROFILE_AREA - line.tail, line.tail)
 
-    `v` falls along the first axis (edges from z = 0 outwards) and `line` is `profile(|v|)`. In terms of C(v) =
-    ∫_{−∞}^v D and K = ∫C: near = C_a − ΔK/Δv, far = ΔK/Δv − C_b. Both signs of v are written through the tails, so
-    that small numbers keep their precision, and narrow shells use the trapezium (error Δv²/12) where the difference
-    would lose it.
+
+def shell_weights(
+    near_v: Float[Array, "*s"], near: Profile, far_v: Float[Array, "*s"], far: Profile
+) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
+    """Weights (w_near, w_far) with ∫ D(|v|) f(v) dv = w_near·f(near edge) + w_far·f(far edge), exact for f linear in v.
+
+    v falls outwards, from `near_v` to `far_v`; `near` and `far` are `profile(|v|)` there. In terms of C(v) = ∫_{−∞}^v D
+    and K = ∫C: w_near = C_near − ΔK/Δv, w_far = ΔK/Δv − C_far. Both signs of v are written through the tails, so that
+    small numbers keep their precision, and narrow shells use the trapezium (error Δv²/12) where the difference would
+    lose it.
     """
-    d, tail, second = line
     # C − 3ζ(3)[v > 0] and K − 3ζ(3) max(v, 0), the smooth parts of the antiderivatives.
-    c = jnp.where(v > 0, -tail, tail)
-    step = v[:-1] - v[1:]
+    near_c, far_c = jnp.where(near_v > 0, -near.tail, near.tail), jnp.where(far_v > 0, -far.tail, far.tail)
+    step = near_v - far_v
     thin = step < 0.05
     safe = jnp.where(thin, 1.0, step)
-    slope = (second[:-1] - second[1:]) / safe
+    slope = (near.second_tail - far.second_tail) / safe
     # A shell with v = 0 inside sees C jump by the whole area there.
-    beyond = jnp.where((v[:-1] > 0) & (v[1:] <= 0), PROFILE_AREA / safe, 0.0)
-    near = c[:-1] - slope - beyond * v[1:]
-    far = slope - c[1:] + beyond * v[:-1]
-    near = jnp.where(thin, step * (2 * d[:-1] + d[1:]) / 6, near)
-    far = jnp.where(thin, step * (d[:-1] + 2 * d[1:]) / 6, far)
-    return near, far
+    beyond = jnp.where((near_v > 0) & (far_v <= 0), PROFILE_AREA / safe, 0.0)
+    w_near = jnp.where(thin, step * (2 * near.value + far.value) / 6, near_c - slope - beyond * far_v)
+    w_far = jnp.where(thin, step * (near.value + 2 * far.value) / 6, slope - far_c + beyond * near_v)
+    return w_near, w_far
 
 
+@jax.custom_jvp
 def exponential_integral(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """e^x E₁(x) = ∫₀^∞ e^{−t}/(x + t) dt for x > 0, to 4e-4: ln(1 + r(x)/x) with r rising from e^{−γ_Euler} to 1."""
     # Rational in x below 1 and in 1/x above, so that no power of x overflows.
     inverse = x > 1
     y = jnp.where(inverse, 1 / jnp.maximum(x, 1.0), x)
     up, down = (0.5614594836, 24.847383, 93.41365, 42.775159), (1.0, 40.077433, 114.25712, 42.775159)
-    low, high = (_horner(up, y) / _horner(down, y), _horner(up[::-1], y) / _horner(down[::-1], y))
+    low, high = (polynomial(up, y) / polynomial(down, y), polynomial(up[::-1], y) / polynomial(down[::-1], y))
     return jnp.log1p(jnp.where(inverse, high, low) / x)
 
 
-def _horner(coefficients, y):
+@exponential_integral.defjvp
+def _exponential_integral_jvp(primals, tangents):
+    """(e^x E₁)′ = e^x E₁ − 1/x."""
+    (x,), (dx,) = primals, tangents
+    value = exponential_integral(x)
+    return value, (value - 1 / x) * dx
+
+
+def polynomial(coefficients, y):
     """c₀ + c₁y + c₂y² + …"""
     total = 0.0 * y
     for c in coefficients[::-1]:

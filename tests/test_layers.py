@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "jaxnu"
 ROOMS = [
     *("_field", "constants", "cosmology", "neutrinos", "relics", "mediators", "spectra", "evolutions", "sources"),
-    *("universe", "thermal", "rates", "mesh", "injection", "propagation", "earth"),
+    *("universe", "thermal", "rates", "mesh", "injection", "response", "interpolation", "propagation", "earth"),
     *("icecube", "constraints", "inference", "scan", "plotting", "cli"),
 ]
 ONLY_IN = {"numpyro": {"inference"}, "optax": {"inference"}, "matplotlib": {"plotting", "cli"}, "corner": {"plotting"}}

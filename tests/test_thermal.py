@@ -40,11 +40,16 @@ def test_profile_and_its_antiderivatives():
 
 
 def test_area_and_width():
-    """∫D(|v|)dv = 3ζ(3), and a box of that width has the variance of D."""
+    """∫D(|v|)dv = 3ζ(3), and two places drawn from a box of that width are as far apart, w/3, as two drawn from D."""
     area = 2 * quad(fermi_line, 0, 60)[0]
-    variance = 2 * quad(lambda x: x**2 * fermi_line(x), 0, 60)[0] / area
+
+    # The mean distance is 2∫C(1 − C)dv, with C the normalised integral of D.
+    def beyond(x):
+        return quad(lambda u: (u - x) * u * expit(-u), x, x + 60)[0] / area
+
+    distance = 4 * quad(lambda x: beyond(x) * (1 - beyond(x)), 0, 60, epsrel=1e-6)[0]
     np.testing.assert_allclose([thermal.PROFILE_AREA, 3 * float(mpmath.zeta(3))], area, rtol=1e-8)
-    np.testing.assert_allclose(thermal.PROFILE_WIDTH, np.sqrt(12 * variance), rtol=1e-3)
+    np.testing.assert_allclose(thermal.PROFILE_WIDTH, 3 * distance, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +65,8 @@ def test_area_and_width():
 )
 def test_shell_weights(edges):
     v = jnp.asarray(edges)
-    near, far = thermal.shell_weights(v, thermal.profile(jnp.abs(v)))
+    inner, outer = v[:-1], v[1:]
+    near, far = thermal.shell_weights(inner, thermal.profile(jnp.abs(inner)), outer, thermal.profile(jnp.abs(outer)))
     for s, (a, b) in enumerate(pairwise(edges)):
         breaks = [p for p in (b, -60.0, -20.0, -5.0, 0.0, 5.0, 20.0, 60.0, a) if b <= p <= a]
         for value, hat in (
