@@ -21,6 +21,9 @@ HBAR_C_MPC = HBAR_C_CM / CENTIMETRES_PER_MPC
 HUBBLE_DISTANCE_MPC = 2997.92458
 """c/(100 km/s/Mpc) in Mpc: the Hubble distance is this over h."""
 
+ELECTRON_MASS_MEV = 0.51099895
+"""Electron mass in MeV (PDG 2024)."""
+
 MUON_MASS_MEV = 105.6583755
 """Muon mass in MeV (PDG 2024)."""
 

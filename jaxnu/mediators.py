@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact
 
 from jaxnu._field import param, require
-from jaxnu.constants import MUON_MASS_MEV, TAU_MASS_MEV
+from jaxnu.constants import ELECTRON_MASS_MEV, MUON_MASS_MEV, TAU_MASS_MEV
 
 
 class LmuLtau(eqx.Module):
@@ -53,12 +53,8 @@ def neutrino_width(mediator: LmuLtau) -> Float[Array, ""]:
 
 
 def charged_lepton_width(mediator: LmuLtau) -> Float[Array, ""]:
-    """Σ_ℓ Q_ℓ² g′² m_Z′/12π (1 + 2m_ℓ²/m_Z′²)√(1 − 4m_ℓ²/m_Z′²) over μ and τ, in MeV."""
-    weights = _diagonal_charges(mediator)
-    channels = weights[1] * _fermion_channel(mediator.mass, MUON_MASS_MEV) + weights[2] * _fermion_channel(
-        mediator.mass, TAU_MASS_MEV
-    )
-    return channels * mediator.coupling**2 * mediator.mass / (12 * jnp.pi)
+    """Σ_ℓ Q_ℓℓ² g′² m_Z′/12π (1 + 2m_ℓ²/m_Z′²)√(1 − 4m_ℓ²/m_Z′²) over e, μ and τ, in MeV."""
+    return _charged_lepton_channels(mediator) * mediator.coupling**2 * mediator.mass / (12 * jnp.pi)
 
 
 def dark_width(mediator: LmuLtau) -> Float[Array, ""]:
@@ -70,11 +66,7 @@ def dark_width(mediator: LmuLtau) -> Float[Array, ""]:
 def neutrino_branching(mediator: LmuLtau) -> Float[Array, ""]:
     """r = Γ_νν/Γ_tot, the factor that a dark channel puts on regeneration; g′ = 0 with no dark channel gives 1."""
     norm = _charge_norm(mediator)
-    weights = _diagonal_charges(mediator)
-    visible = norm + 2 * (
-        weights[1] * _fermion_channel(mediator.mass, MUON_MASS_MEV)
-        + weights[2] * _fermion_channel(mediator.mass, TAU_MASS_MEV)
-    )
+    visible = norm + 2 * _charged_lepton_channels(mediator)
     dark = 2 * mediator.dark_coupling**2 * _fermion_channel(mediator.mass, mediator.dark_mass)
     total = visible * mediator.coupling**2 + dark
     # Without a dark channel r does not depend on g′: say so exactly, so that g′ → 0 is regular.
@@ -100,8 +92,10 @@ def _charge_norm(mediator: LmuLtau) -> Float[Array, ""]:
     return jnp.sum(jnp.abs(mediator.charges) ** 2)
 
 
-def _diagonal_charges(mediator: LmuLtau) -> Float[Array, "flavour=3"]:
-    """Q_ℓℓ² of the charged leptons."""
+def _charged_lepton_channels(mediator: LmuLtau) -> Float[Array, ""]:
+    """Σ_ℓ Q_ℓℓ² (1 + 2r)√(1 − 4r): pairs of one flavour, which are all that a diagonal Q has."""
     charges = mediator.charges
     diagonal = jnp.diagonal(charges) if charges.ndim == 2 else charges
-    return jnp.abs(diagonal) ** 2
+    masses = (ELECTRON_MASS_MEV, MUON_MASS_MEV, TAU_MASS_MEV)
+    channels = jnp.stack([_fermion_channel(mediator.mass, mass) for mass in masses])
+    return jnp.sum(jnp.abs(diagonal) ** 2 * channels)

@@ -47,6 +47,15 @@ def test_charged_leptons_open_at_threshold():
     np.testing.assert_allclose(charged_lepton_width(LmuLtau(5000.0, 1e-3)), both, rtol=1e-12)
 
 
+def test_electrons_open_for_charges_of_the_electron():
+    """L_e−L_μ above 2m_e and well below 2m_μ: one charged channel of twice a neutrino's width; L_μ−L_τ has none."""
+    mediator = LmuLtau(50.0, 1e-3, charges=jnp.asarray([1.0, -1.0, 0.0]))
+    np.testing.assert_allclose(charged_lepton_width(mediator), 1e-6 * 50.0 / (12 * np.pi), rtol=1e-6)
+    np.testing.assert_allclose(neutrino_branching(mediator), 1 / 2, rtol=1e-6)
+    assert charged_lepton_width(LmuLtau(1.02, 1e-3, charges=mediator.charges)) == 0
+    assert charged_lepton_width(LmuLtau(50.0, 1e-3)) == 0
+
+
 def test_branching():
     """Massless χ of equal coupling: half; far above 2m_τ: Γ_νν/(Γ_νν + Γ_μμ + Γ_ττ) → 1/3; no other channel: 1."""
     np.testing.assert_allclose(neutrino_branching(LmuLtau(10.0, 1e-4, 1e-4)), 0.5, rtol=1e-12)
