@@ -56,7 +56,7 @@ def binned_spectrum(
     Integrates the solution as it stands on the mesh, by Gauss's rule within cells, so that it is smooth as nodes move.
     """
     log_edges = jnp.log(edges)
-    points, weights = (jnp.asarray(part, dtype=edges.dtype) for part in np.polynomial.legendre.leggauss(3))
+    points, weights = (jnp.asarray(part, dtype=edges.dtype) for part in np.polynomial.legendre.leggauss(4))
     x = jnp.sort(jnp.concatenate([spectrum.log_energy, log_edges]))
     width, middle = jnp.diff(x), (x[1:] + x[:-1]) / 2
     at = jnp.ravel(middle[:, None] + width[:, None] / 2 * points[None, :])

@@ -31,8 +31,8 @@ class Resolution(eqx.Module):
     """How finely to solve: numbers of energy `nodes` and redshift `shells`, and the energies covered (GeV).
 
     A source at one redshift gets half as many nodes again, for its second set of edges. Static and hashable: another
-    resolution is another compilation. Raises ValueError for fewer than 40 nodes or 4
-    shells and for an empty range of energies.
+    resolution is another compilation. Raises ValueError for fewer than 40 nodes or 4 shells and for an empty range of
+    energies.
     """
 
     nodes: int = eqx.field(static=True, default=240)

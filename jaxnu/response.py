@@ -2,7 +2,7 @@
 
 A place in a shell is s, from 0 at its near edge to 1 at the far one, evenly in 1/(1+z)², where a line has a fixed
 shape. What is emitted or absorbed inside is known by its total and its tilt ∫ds (2s − 1): total e and tilt t stand for
-the density e + 3t(2s − 1), so that transport is of third order in the size of the shells.
+the density e + 3t(2s − 1). Even emission alone would need shells thinner than the mean free path.
 """
 
 from __future__ import annotations
