@@ -113,7 +113,8 @@ def _responses(universe: Universe, log_energy: Float[Array, "node"], scale: Floa
 def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spectrum:
     """The spectrum at Earth of every mass state, with absorption, regeneration and all sources (2302.03571 eq. 7).
 
-    Jitted, with a `lax.scan` over energies; vmap it over any leaf of `universe`. Energies in GeV, fluxes in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ for ν+ν̄.
+    Jitted, with a `lax.scan` over energies; vmap it over any leaf of `universe`. Energies in GeV, fluxes in GeV⁻¹ cm⁻²
+    s⁻¹ sr⁻¹ for ν+ν̄.
     """
     x = log_energy_nodes(universe, resolution)
     scale = shell_edges(universe, resolution)
