@@ -61,8 +61,12 @@ class Resolution(eqx.Module):
 
 def resonance_log_energy(universe: Universe) -> Float[Array, "target=3"]:
     """ln(E/GeV) today at which each target is on resonance: E = m_Z′²/2√(m_j² + (3T₀)²), 3T₀ for light ones."""
-    energy = jnp.sqrt(universe.neutrinos.masses**2 + (3 * temperature_today(universe.relics)) ** 2)
-    return 2 * jnp.log(universe.mediator.mass) - jnp.log(energy) + float(np.log(MEV**2 / (2 * GEV)))
+    return 2 * jnp.log(universe.mediator.mass) - jnp.log(_relic_energy(universe)) + float(np.log(MEV**2 / (2 * GEV)))
+
+
+def _relic_energy(universe: Universe) -> Float[Array, "target=3"]:
+    """√(m_j² + (3T₀)²), eV."""
+    return jnp.sqrt(universe.neutrinos.masses**2 + (3 * temperature_today(universe.relics)) ** 2)
 
 
 def log_energy_nodes(universe: Universe, resolution: Resolution) -> Float[Array, "node"]:
@@ -75,8 +79,7 @@ def log_energy_nodes(universe: Universe, resolution: Resolution) -> Float[Array,
     """
     low, high = float(np.log(resolution.lowest)), float(np.log(resolution.highest))
     centre = resonance_log_energy(universe)
-    temperature = temperature_today(universe.relics)
-    core = _CORE[0] + _CORE[1] * temperature / jnp.sqrt(universe.neutrinos.masses**2 + (3 * temperature) ** 2)
+    core = _CORE[0] + _CORE[1] * temperature_today(universe.relics) / _relic_energy(universe)
     evolution = universe.source.evolution
     count = resolution.nodes
     if isinstance(evolution, SingleRedshift):

@@ -97,12 +97,16 @@ def _transport(shells: ShellResponse, emitted: Float[Array, "2 mass=3 shell"], s
     return leaving[:, 0], jnp.stack([jnp.sum(total, axis=0), jnp.sum(tilt, axis=0)])
 
 
-def _responses(universe: Universe, log_energy: Float[Array, "node"], scale: Float[Array, "edge"]) -> ShellResponse:
+def _responses(
+    universe: Universe,
+    couplings: Float[Array, "mass=3 target=3"],
+    log_energy: Float[Array, "node"],
+    scale: Float[Array, "edge"],
+) -> ShellResponse:
     """Of all shells at all nodes, axes (node, mass=3, shell).
 
     Shell by shell: the closed forms are evaluated once for each edge, and stay in the cache.
     """
-    couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
     lines = jax.lax.map(lambda u: resonance_line(universe, log_energy, u), scale)
     near, far = (jax.tree.map(lambda x, cut=cut: x[cut], lines) for cut in (slice(None, -1), slice(1, None)))
     shells = jax.lax.map(jax.checkpoint(lambda ends: shell_response(couplings, *ends)), (near, far))
@@ -150,7 +154,7 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
         return (known + here * absorbed[None], absorbed, above), (arriving, jnp.sum(absorbed[0]))
 
     nothing = jnp.zeros((2, resolution.shells), dtype=x.dtype)
-    nodes = (_responses(universe, x, scale), share, decay[:, :, None, None], weights[..., None, None])
+    nodes = (_responses(universe, couplings, x, scale), share, decay[:, :, None, None], weights[..., None, None])
     (moments, *_), (ratio, scattered) = jax.lax.scan(
         jax.checkpoint(solve),
         (jnp.zeros((3, 2, resolution.shells), dtype=x.dtype), nothing, nothing),

@@ -13,7 +13,6 @@ import tomli_w
 from jax import monitoring
 
 import jaxnu
-from jaxnu.cli import main
 from jaxnu.cli.build import make_model
 from jaxnu.cli.settings import KINDS
 from jaxnu.cli.toml import read_toml, settings_from, to_toml
@@ -26,25 +25,6 @@ SMALL = {
     "sampling": {"chains": 2, "warmup": 15, "draws": 15, "block": 5, "sweep": 32, "bands": 20},
     "search": {"sweep": 8, "starts": 2, "steps": 2},
 }
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """One compilation cache for all runs, not the user's."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def run(cache, tmp_path, monkeypatch, capsys):
-    """Run the command in this process in an empty directory: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
-
-    def run(*words):
-        code = main(words)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -21,24 +21,6 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def run(cache, tmp_path, monkeypatch, capsys):
-    """Run the command in this process in an empty directory: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
-
-    def run(*words):
-        code = main(words)
-        return code, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture(scope="module")
 def swept(cache, tmp_path_factory):
     """A finished sweep, to be copied."""
     folder = tmp_path_factory.mktemp("sweep")

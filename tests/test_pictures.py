@@ -10,7 +10,6 @@ import pytest
 import tomli_w
 
 import jaxnu.cli.posterior
-from jaxnu.cli import main
 from jaxnu.cli.settings import PosteriorSettings
 from jaxnu.cli.toml import merge, settings_from, to_toml
 from jaxnu.constraints import coupling_band
@@ -162,17 +161,6 @@ def test_predictive_check_replicates_the_data(check, terms):
 
 
 SMALL = {"mesh": {"nodes": 40, "shells": 4}, "sampling": {"bands": 20}}
-
-
-@pytest.fixture
-def run(tmp_path_factory, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-
-    def run(*words):
-        return main(words), *capsys.readouterr()
-
-    return run
 
 
 def test_plot_redraws_a_posterior_without_sampling(run, monkeypatch):

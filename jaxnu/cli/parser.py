@@ -98,7 +98,7 @@ def _add_processes(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_plot(commands: Any) -> None:
-    description = "Draw the results of `jaxnu sweep`: maps of the likelihood."
+    description = "Draw the pictures of a finished run again: of a posterior, a profile or a sweep."
     sub = commands.add_parser("plot", help=description, description=description, allow_abbrev=False)
     sub.add_argument("place", metavar="DIR_OR_STORE", help="output directory of a run, or a store")
     sub.add_argument("--axes", nargs=2, metavar=("X", "Y"), help="parameters of the map (default: the first two)")

@@ -8,7 +8,7 @@ from jaxnu.cli.fields import axis, choice, count, number, text
 
 QUANTITIES = ("profile", "log-likelihood", "gradient", "flux")
 DESIGNS = ("grid", "sobol", "latin-hypercube", "list")
-_AMPLITUDE = "flux per flavour at 100 TeV in 1e-18 GeV^-1 cm^-2 s^-1 sr^-1"
+AMPLITUDE = "flux per flavour at 100 TeV in 1e-18 GeV^-1 cm^-2 s^-1 sr^-1"
 
 
 def _later(value: str, name: str) -> None:
@@ -35,7 +35,7 @@ class Axes:
     mass: tuple[float, ...] | None = axis("m_Z' in MeV", above=0.0)
     coupling: tuple[float, ...] | None = axis("g'", above=0.0)
     lightest: tuple[float, ...] | None = axis("lightest neutrino mass in eV", above=0.0)
-    amplitude: tuple[float, ...] | None = axis(_AMPLITUDE, above=0.0)
+    amplitude: tuple[float, ...] | None = axis(AMPLITUDE, above=0.0)
     index: tuple[float, ...] | None = axis("spectral index")
 
 
@@ -49,5 +49,5 @@ class Fixed:
     mass: float = number(6.5, "m_Z' in MeV", above=0.0)
     coupling: float = number(5e-4, "g'", least=0.0)
     lightest: float = number(0.02, "lightest neutrino mass in eV", least=0.0)
-    amplitude: float = number(1.5, _AMPLITUDE, above=0.0)
+    amplitude: float = number(1.5, AMPLITUDE, above=0.0)
     index: float = number(2.5, "spectral index")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from jaxnu.cli.evolutions import EVOLUTIONS, check_evolution
 from jaxnu.cli.fields import choice, count, flag, interval, names, number, text
-from jaxnu.cli.scan import Axes, Fixed, Scan
+from jaxnu.cli.scan import AMPLITUDE, Axes, Fixed, Scan
 from jaxnu.icecube.datasets import datasets
 from jaxnu.icecube.likelihood import _CONVENTIONS
 from jaxnu.mesh import Resolution
@@ -16,7 +16,6 @@ from jaxnu.sources import _COMPOSITIONS
 
 _MESH = Resolution()
 SPECTRA = ("power-law", "cutoff", "broken", "log-parabola")
-_AMPLITUDE = "flux per flavour at 100 TeV in 1e-18 GeV^-1 cm^-2 s^-1 sr^-1"
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Prior:
     mass: tuple[float, float] = interval((1.0, 20.0), "m_Z' in MeV", above=0.0)
     coupling: tuple[float, float] = interval((1e-5, 1e-1), "g'", above=0.0)
     lightest: tuple[float, float] = interval((1e-4, 0.1), "lightest neutrino mass in eV", above=0.0)
-    amplitude: tuple[float, float] = interval((0.1, 4.0), _AMPLITUDE, above=0.0)
+    amplitude: tuple[float, float] = interval((0.1, 4.0), AMPLITUDE, above=0.0)
     index: tuple[float, float] = interval((1.8, 3.5), "spectral index")
     spectrum: str = choice("power-law", "spectrum of the sources", SPECTRA)
     ordering: str = choice("fixed", "mass ordering, that of [model] or unknown", ("fixed", "either"))
@@ -105,7 +104,7 @@ class Point:
     coupling: float = number(5e-4, "g'", least=0.0)
     lightest: float | None = number(0.02, "lightest neutrino mass in eV", least=0.0)
     sum_masses: float | None = number(None, "sum of the neutrino masses in eV, instead of the lightest", above=0.0)
-    amplitude: float = number(1.5, _AMPLITUDE, above=0.0)
+    amplitude: float = number(1.5, AMPLITUDE, above=0.0)
     index: float = number(2.5, "spectral index")
 
 
@@ -118,16 +117,26 @@ class Energies:
     points: int = count(300, "number of energies, evenly spaced in ln E", least=2)
 
 
-def _seed() -> int:
-    return count(0, "seed of all random numbers", least=0, most=2**32 - 1)
+@dataclass(frozen=True)
+class _Run:
+    """What every command has."""
 
-
-def _quick() -> bool:
-    return flag(False, "small settings: a demonstration")
+    seed: int = count(0, "seed of all random numbers", least=0, most=2**32 - 1)
+    quick: bool = flag(False, "small settings: a demonstration")
 
 
 @dataclass(frozen=True)
-class PosteriorSettings:
+class _Analysis(_Run):
+    """What all have that fit the data."""
+
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    prior: Prior = field(default_factory=Prior)
+    mesh: Mesh = field(default_factory=Mesh)
+
+
+@dataclass(frozen=True)
+class PosteriorSettings(_Analysis):
     """`jaxnu posterior`."""
 
     command: ClassVar[str] = "posterior"
@@ -137,18 +146,12 @@ class PosteriorSettings:
         "search": {"sweep": 128, "starts": 2, "steps": 10},
     }
 
-    seed: int = _seed()
-    quick: bool = _quick()
-    data: Data = field(default_factory=Data)
-    model: Model = field(default_factory=Model)
-    prior: Prior = field(default_factory=Prior)
-    mesh: Mesh = field(default_factory=Mesh)
     sampling: Sampling = field(default_factory=Sampling)
     search: Search = field(default_factory=Search)
 
 
 @dataclass(frozen=True)
-class FitSettings:
+class FitSettings(_Analysis):
     """`jaxnu fit`."""
 
     command: ClassVar[str] = "fit"
@@ -157,17 +160,11 @@ class FitSettings:
         "search": {"sweep": 128, "starts": 4, "steps": 20},
     }
 
-    seed: int = _seed()
-    quick: bool = _quick()
-    data: Data = field(default_factory=Data)
-    model: Model = field(default_factory=Model)
-    prior: Prior = field(default_factory=Prior)
-    mesh: Mesh = field(default_factory=Mesh)
     search: Search = field(default_factory=Search)
 
 
 @dataclass(frozen=True)
-class ProfileSettings:
+class ProfileSettings(_Analysis):
     """`jaxnu profile`."""
 
     command: ClassVar[str] = "profile"
@@ -176,24 +173,16 @@ class ProfileSettings:
         "grid": {"masses": 12, "couplings": 7, "lightests": 3, "indices": 6, "experiments": 200},
     }
 
-    seed: int = _seed()
-    quick: bool = _quick()
-    data: Data = field(default_factory=Data)
-    model: Model = field(default_factory=Model)
-    prior: Prior = field(default_factory=Prior)
-    mesh: Mesh = field(default_factory=Mesh)
     grid: Grid = field(default_factory=Grid)
 
 
 @dataclass(frozen=True)
-class SpectrumSettings:
+class SpectrumSettings(_Run):
     """`jaxnu spectrum`, in which nothing is random."""
 
     command: ClassVar[str] = "spectrum"
     small: ClassVar[dict] = {"mesh": {"nodes": 80, "shells": 12}, "energies": {"points": 100}}
 
-    seed: int = _seed()
-    quick: bool = _quick()
     point: Point = field(default_factory=Point)
     model: Model = field(default_factory=Model)
     energies: Energies = field(default_factory=Energies)
@@ -201,7 +190,7 @@ class SpectrumSettings:
 
 
 @dataclass(frozen=True)
-class SweepSettings:
+class SweepSettings(_Run):
     """`jaxnu sweep`."""
 
     command: ClassVar[str] = "sweep"
@@ -211,8 +200,6 @@ class SweepSettings:
         "scan": {"samples": 128},
     }
 
-    seed: int = _seed()
-    quick: bool = _quick()
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     scan: Scan = field(default_factory=Scan)

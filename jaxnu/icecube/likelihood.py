@@ -91,6 +91,10 @@ class FluxPoints(eqx.Module):
         """∫φ dE of each bin for the sample's flavours, cm⁻² s⁻¹ sr⁻¹."""
         return self.combine(binned_flux(universe, self.edges, resolution))
 
+    def predict_from(self, spectrum: Spectrum, universe: Universe) -> Float[Array, "bin"]:
+        """The same from a spectrum that `propagate(universe)` has already computed; it must cover `edges`."""
+        return self.combine(binned_spectrum(spectrum, universe, self.edges))
+
     def log_likelihood(self, prediction: Float[Array, "bin"]) -> Float[Array, ""]:
         """Sum over bins of the log density of `prediction` (∫φ dE, cm⁻² s⁻¹ sr⁻¹), per 1e-8 GeV/(cm² s sr) of E²φ."""
         chi2, log_peak = _CONVENTIONS[self.convention](self, prediction / self.segment)
@@ -103,7 +107,7 @@ class FluxPoints(eqx.Module):
 
     def from_spectrum(self, spectrum: Spectrum, universe: Universe) -> Float[Array, ""]:
         """The log-likelihood from a spectrum that `propagate(universe)` has already computed; it must cover `edges`."""
-        return self.log_likelihood(self.combine(binned_spectrum(spectrum, universe, self.edges)))
+        return self.log_likelihood(self.predict_from(spectrum, universe))
 
     def __call__(self, universe: Universe, resolution: Resolution = Resolution()) -> Float[Array, ""]:
         """The log-likelihood of a universe. Raises ValueError if the mesh does not cover the bins."""

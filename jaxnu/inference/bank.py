@@ -17,11 +17,9 @@ from jaxtyping import Float
 from scipy.interpolate import CubicSpline
 from tqdm.auto import tqdm
 
-from jaxnu.earth import binned_spectrum
 from jaxnu.inference.amplitude import Measurement, measurement
 from jaxnu.inference.coordinates import coordinates
-from jaxnu.inference.posterior import Model, flux_points, universe_at
-from jaxnu.propagation import propagate
+from jaxnu.inference.posterior import Model, bin_heights, flux_points, other_terms, universe_at
 
 CHUNK = 64
 """Points computed at once."""
@@ -128,16 +126,14 @@ def _predict(model: Model, axes: Axes, strength: float, progress: bool):
     shape = tuple(axis.size for axis in axes.values())
     grid = np.meshgrid(*axes.values(), indexing="ij")
     points = {name: part.ravel() for name, part in zip(axes, grid, strict=True)}
-    terms = flux_points(model)
-    others = [term for term in model.terms if not any(term is one for one in terms)]
+    terms, others = flux_points(model), other_terms(model)
 
     @jax.jit
     def chunk(points):
         def one(point):
             universe = universe_at(model, {**point, "amplitude": jnp.asarray(1.0)})
             universe = eqx.tree_at(lambda all: all.mediator.coupling, universe, replace_fn=lambda g: strength * g)
-            spectrum = propagate(universe, model.resolution)
-            parts = [term.combine(binned_spectrum(spectrum, universe, term.edges)) / term.segment for term in terms]
+            parts = bin_heights(terms, universe, model.resolution)
             extra = sum((-2 * jnp.asarray(term(universe)) for term in others), jnp.zeros_like(parts[0][0]))
             return jnp.concatenate(parts), extra
 

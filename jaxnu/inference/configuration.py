@@ -29,7 +29,7 @@ def describe(model: Model, where: Coordinates, key: PRNGKeyArray, **settings: in
         "seed": seed(key),
         **settings,
         "prior": _function(model.prior),
-        "prior universe": _digest(universe_at(model, constrain(where, middle))),
+        "prior universe": digest(universe_at(model, constrain(where, middle))),
         "terms": [_plain(term) for term in model.terms],
         "resolution": _plain(model.resolution),
         "precision": str(middle.dtype),
@@ -74,7 +74,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     if isinstance(value, (np.ndarray, jax.Array)):
-        return _digest(value)
+        return digest(value)
     if isinstance(value, functools.partial):
         return _function(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -82,11 +82,11 @@ def _plain(value: Any) -> Any:
         plain = {
             name: _plain(part) for name, part in fields.items() if isinstance(part, (bool, int, float, str, tuple))
         }
-        return {"class": type(value).__qualname__, **plain, "arrays": _digest(value)}
+        return {"class": type(value).__qualname__, **plain, "arrays": digest(value)}
     return {"name": getattr(value, "__qualname__", type(value).__qualname__)}
 
 
-def _digest(tree: Any) -> str:
+def digest(tree: Any) -> str:
     """A hash of the numbers in a tree to nine digits: the same on every machine."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree) if isinstance(leaf, (np.ndarray, jax.Array))]
     text = "|".join(",".join(f"{number:.9g}" for number in np.ravel(leaf).astype(complex)) for leaf in leaves)

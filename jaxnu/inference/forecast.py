@@ -11,12 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnu.earth import binned_spectrum
 from jaxnu.icecube import FluxPoints
 from jaxnu.inference.amplitude import measurement
-from jaxnu.inference.posterior import Model, flux_points, universe_at
-from jaxnu.mesh import Resolution
-from jaxnu.propagation import propagate
+from jaxnu.inference.posterior import Model, bin_heights, flux_points, other_terms, universe_at
 from jaxnu.universe import Universe
 
 GEN2 = 8.0
@@ -56,7 +53,7 @@ def asimov(model: Model, universe: Universe, *, exposure: float = GEN2) -> Model
     """
     if not exposure > 0:
         raise ValueError(f"exposure must be positive, got {exposure}")
-    heights = _heights(flux_points(model), universe, model.resolution)
+    heights = bin_heights(flux_points(model), universe, model.resolution)
     simulated = iter(_asimov(term, height, exposure) for term, height in zip(flux_points(model), heights, strict=True))
     terms = tuple(next(simulated) if isinstance(term, FluxPoints) else term for term in model.terms)
     return Model(model.prior, terms, model.resolution)
@@ -87,22 +84,15 @@ def forecast(
 @eqx.filter_jit
 def _derivatives(model: Model, values: dict[str, Array]):
     """∂x_b/∂θ_i, and the second derivatives of ln L of the terms that are not flux points."""
-    others = [term for term in model.terms if not isinstance(term, FluxPoints)]
 
     def heights(values):
-        return jnp.concatenate(_heights(flux_points(model), universe_at(model, values), model.resolution))
+        return jnp.concatenate(bin_heights(flux_points(model), universe_at(model, values), model.resolution))
 
     def rest(values):
         universe = universe_at(model, values)
-        return sum((jnp.asarray(term(universe)) for term in others), jnp.zeros_like(universe.mediator.mass))
+        return sum((jnp.asarray(term(universe)) for term in other_terms(model)), jnp.zeros_like(universe.mediator.mass))
 
     return jax.jacfwd(heights)(values), jax.hessian(rest)(values)
-
-
-@eqx.filter_jit
-def _heights(terms: tuple[FluxPoints, ...], universe: Universe, resolution: Resolution) -> list[Float[Array, "bin"]]:
-    spectrum = propagate(universe, resolution)
-    return [term.combine(binned_spectrum(spectrum, universe, term.edges)) / term.segment for term in terms]
 
 
 def _asimov(term: FluxPoints, height: Float[Array, "bin"], exposure: float) -> FluxPoints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -52,14 +52,31 @@ def flux_points(model: Model) -> tuple[FluxPoints, ...]:
     return tuple(term for term in model.terms if isinstance(term, FluxPoints))
 
 
+def other_terms(model: Model) -> tuple[Any, ...]:
+    """The terms of a model that are not flux points."""
+    return tuple(term for term in model.terms if not isinstance(term, FluxPoints))
+
+
 def log_likelihoods(model: Model, universe: Universe) -> list[Float[Array, ""]]:
     """ln L_t of every term, from one propagation."""
-    shared = any(hasattr(term, "from_spectrum") for term in model.terms)
-    spectrum = propagate(universe, model.resolution) if shared else None
+    return term_values(model.terms, universe, model.resolution)
+
+
+def term_values(terms: Sequence[Any], universe: Universe, resolution: Resolution) -> list[Float[Array, ""]]:
+    """The same for terms that belong to no model."""
+    shared = any(hasattr(term, "from_spectrum") for term in terms)
+    spectrum = propagate(universe, resolution) if shared else None
     return [
         term.from_spectrum(spectrum, universe) if hasattr(term, "from_spectrum") else jnp.asarray(term(universe))
-        for term in model.terms
+        for term in terms
     ]
+
+
+@eqx.filter_jit
+def bin_heights(terms: Sequence[FluxPoints], universe: Universe, resolution: Resolution) -> list[Float[Array, "bin"]]:
+    """E²φ that a universe predicts in the bins of each term (GeV cm⁻² s⁻¹ sr⁻¹), from one propagation."""
+    spectrum = propagate(universe, resolution)
+    return [term.predict_from(spectrum, universe) / term.segment for term in terms]
 
 
 def universe_at(model: Model, values: Mapping[str, ArrayLike]) -> Universe:

@@ -9,12 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from jaxnu.earth import binned_spectrum
 from jaxnu.inference.amplitude import Measurement, chi2, measurement
-from jaxnu.inference.posterior import Model, flux_points, universe_at
+from jaxnu.inference.posterior import Model, bin_heights, flux_points, universe_at
 from jaxnu.inference.pseudo import simulate
 from jaxnu.inference.result import Posterior
-from jaxnu.propagation import propagate
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,7 @@ def predictive(model: Model, result: Posterior, key: PRNGKeyArray, *, draws: int
     values = {name: jnp.asarray(part) for name, part in thinned(result, draws).items()}
 
     def heights(values):
-        universe = universe_at(model, values)
-        spectrum = propagate(universe, model.resolution)
-        parts = [t.combine(binned_spectrum(spectrum, universe, t.edges)) / t.segment for t in flux_points(model)]
-        return jnp.concatenate(parts)
+        return jnp.concatenate(bin_heights(flux_points(model), universe_at(model, values), model.resolution))
 
     predicted = jax.jit(lambda values: jax.lax.map(heights, values))(values)
     keys = jax.random.split(key, predicted.shape[0])

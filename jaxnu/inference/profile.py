@@ -34,8 +34,8 @@ class Profile:
 def profile(bank: Bank, names: Sequence[str], data: Measurement | None = None) -> Profile:
     """χ² on the axes `names`, for the bank's own data or for `data`, whose leaves may have one leading axis.
 
-    Regions of given confidence are where χ² exceeds its minimum by less than 1.00 and 3.84 (one axis, 68 and 95 %) or
-    2.30 and 5.99 (two axes), as far as Wilks' theorem holds, which it does not near g′ = 0.
+    Regions of given confidence are where χ² exceeds its minimum by less than 0.99 and 3.84 (one axis, 68 and 95 %) or
+    2.28 and 5.99 (two axes), as far as Wilks' theorem holds, which it does not near g′ = 0.
     Raises ValueError for names that are not axes of the bank.
     """
     unknown = [name for name in names if name not in bank.axes]

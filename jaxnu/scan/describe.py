@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnu.inference.configuration import _digest
+from jaxnu.inference.configuration import digest
 from jaxnu.inference.result import installed
 from jaxnu.scan.blocks import Blocks
 from jaxnu.scan.design import Design
@@ -45,7 +45,7 @@ def describe(
         "labels": {"dims": plain(labels.dims), "coords": plain(labels.coords), "units": labels.units},
         "precision": str(jnp.result_type(float)),
         "packages": {package: installed(package) for package in PACKAGES},
-        "physics": {"universe": _digest(build(**lowest)), "program": fingerprint(at_point, design.names)},
+        "physics": {"universe": digest(build(**lowest)), "program": fingerprint(at_point, design.names)},
     }
 
 
@@ -66,7 +66,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (np.ndarray, jax.Array, np.generic)):
         if not np.issubdtype(value.dtype, np.number):
             return np.asarray(value).tolist()
-        return value.item() if np.size(value) == 1 else f"{np.size(value)} numbers {_digest(np.asarray(value))}"
+        return value.item() if np.size(value) == 1 else f"{np.size(value)} numbers {digest(np.asarray(value))}"
     if isinstance(value, functools.partial):
         return {**plain(value.func), "arguments": plain(value.keywords)}
     if dataclasses.is_dataclass(value):

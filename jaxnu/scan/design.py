@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import qmc
 
-from jaxnu.inference.configuration import _digest
+from jaxnu.inference.configuration import digest
 
 Slices = tuple[slice, ...]
 Columns = dict[str, np.ndarray]
@@ -163,7 +163,7 @@ def _ends(values: Columns) -> Columns:
 
 
 def _hashes(values: Columns) -> dict[str, str]:
-    return {name: f"{array.size} numbers {_digest(array)}" for name, array in values.items()}
+    return {name: f"{array.size} numbers {digest(array)}" for name, array in values.items()}
 
 
 def _description(ranges: Mapping[str, Range], count: int, seed: int, log: Iterable[str]) -> dict[str, Any]:

@@ -10,29 +10,31 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxnu.earth import binned_flux
+from jaxnu.inference.posterior import term_values
 from jaxnu.mesh import Resolution
-from jaxnu.propagation import propagate
 from jaxnu.spectra import PowerLaw
 from jaxnu.universe import Universe
 
 
 class LogLikelihood(eqx.Module):
-    """Σ_t ln L_t of a universe, stored as `log_likelihood`; flux points share one propagation."""
+    """Σ_t ln L_t of a universe, stored as `log_likelihood`; flux points share one propagation.
+
+    Raises ValueError for no terms.
+    """
 
     terms: tuple[Any, ...]
     resolution: Resolution = Resolution()
+
+    def __check_init__(self) -> None:
+        if not self.terms:
+            raise ValueError("a likelihood needs at least one term, got none")
 
     def __call__(self, universe: Universe) -> dict[str, Float[Array, ""]]:
         return {"log_likelihood": self.total(universe)}
 
     def total(self, universe: Universe) -> Float[Array, ""]:
         """The sum alone."""
-        points, others = split(self.terms)
-        values = [jnp.asarray(term(universe)) for term in others]
-        if points:
-            spectrum = propagate(universe, self.resolution)
-            values += [term.from_spectrum(spectrum, universe) for term in points]
-        return jnp.sum(jnp.stack(values))
+        return jnp.sum(jnp.stack(term_values(self.terms, universe, self.resolution)))
 
 
 class Gradient(eqx.Module):
@@ -63,11 +65,3 @@ class BinnedFlux(eqx.Module):
 
     def __call__(self, universe: Universe) -> dict[str, Float[Array, "flavour=3 bin"]]:
         return {"flux": binned_flux(universe, self.edges, self.resolution)}
-
-
-def split(terms: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
-    """Terms that a propagated spectrum is enough for, and the others. Raises ValueError for none at all."""
-    if not terms:
-        raise ValueError("a likelihood needs at least one term, got none")
-    points = [term for term in terms if hasattr(term, "from_spectrum")]
-    return points, [term for term in terms if not hasattr(term, "from_spectrum")]

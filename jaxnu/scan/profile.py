@@ -11,11 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxnu.earth import binned_spectrum
 from jaxnu.inference.amplitude import measurement, profile_amplitude
 from jaxnu.mesh import Resolution
 from jaxnu.propagation import propagate
-from jaxnu.scan.likelihood import split
 from jaxnu.spectra import PowerLaw
 from jaxnu.universe import Universe
 
@@ -41,7 +39,9 @@ class ProfileLikelihood(eqx.Module):
     steps: int = eqx.field(static=True, default=4)
 
     def __check_init__(self) -> None:
-        if not split(self.terms)[0]:
+        if not self.terms:
+            raise ValueError("a likelihood needs at least one term, got none")
+        if not _split(self.terms)[0]:
             raise ValueError("a profile over A and γ needs flux points among its terms, got none")
         if not 0 <= self.amplitude[0] < self.amplitude[1]:
             raise ValueError(f"amplitude must be an ascending range from 0 or more, got {self.amplitude}")
@@ -52,13 +52,13 @@ class ProfileLikelihood(eqx.Module):
         source = universe.source.spectrum
         if not isinstance(source, PowerLaw):
             raise ValueError(f"a profile over A and γ needs a power law, got {type(source).__name__}")
-        points, others = split(self.terms)
+        points, others = _split(self.terms)
         data = measurement(points)
 
         def at(index: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             unit = eqx.tree_at(lambda u: u.source.spectrum, universe, PowerLaw(jnp.ones_like(index), index))
             spectrum = propagate(unit, self.resolution)
-            predictions = [term.combine(binned_spectrum(spectrum, unit, term.edges)) for term in points]
+            predictions = [term.predict_from(spectrum, unit) for term in points]
             heights = jnp.concatenate([each / term.segment for term, each in zip(points, predictions, strict=True)])
             # χ² is convex in A, so the best A of a range is the best of all, cut.
             best, _ = profile_amplitude(data, lax.stop_gradient(heights))
@@ -74,6 +74,12 @@ class ProfileLikelihood(eqx.Module):
         for term in others:
             value = value + jnp.asarray(term(universe))
         return {"log_likelihood": value, "best_amplitude": amplitude, "best_index": index}
+
+
+def _split(terms: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
+    """Terms that a propagated spectrum is enough for, and the others."""
+    points = [term for term in terms if hasattr(term, "from_spectrum")]
+    return points, [term for term in terms if not hasattr(term, "from_spectrum")]
 
 
 def _best_index(
