@@ -1,55 +1,41 @@
-"""Time and accuracy at several resolutions, as one table: python benchmarks/run.py
+"""Time and accuracy at many resolutions, as a table and a picture: python benchmarks/run.py
 
 Accuracy is against the independent brute-force solver of the tests (tests/bruteforce.py): largest error of the flux in
-third-of-a-decade bins from 10 TeV to 10 PeV, however opaque, and root mean square error of
-derivatives of ln(flux) over that of the true derivative. Times are medians after compilation, in double precision; the
-ratios within one run are what to quote.
+third-of-a-decade bins from 10 TeV to 10 PeV, however opaque, and root mean square error of derivatives of ln(flux) over
+that of the true derivative. The time is that of the likelihood of cascades and tracks at one point, and of its value
+with the gradient by four parameters; the ratios within one run are what to quote. accuracy.png shows errors over times.
 """
 
-import argparse
 import json
-import platform
-import time
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import NullFormatter
+from timing import RESOLUTIONS, begin, compiled, likelihood, measure, options, row, table, typical, universe
 
 import jaxnu
 
-REFERENCE = json.loads((Path(__file__).parents[1] / "tests" / "reference_bruteforce.json").read_text())
+HERE = Path(__file__).parent
+REFERENCE = json.loads((HERE.parent / "tests" / "reference_bruteforce.json").read_text())
 NAMES = ("ln_mass", "ln_coupling", "ln_lightest", "gamma")
-TERMS = [jaxnu.load("icecube-cascades-6yr"), jaxnu.load("icecube-tracks-9.5yr")]
-RESOLUTIONS = {"fast": jaxnu.Resolution.fast(), "default": jaxnu.Resolution(), "precise": jaxnu.Resolution.precise()}
+SIZES = ((80, 20), (160, 40), (240, 32), (240, 128), (480, 64), (640, 200))
 
 
-def universe(theta):
-    """The benchmark's universe at (ln m_Z', ln g', m_lightest, γ)."""
-    return jaxnu.Universe(
-        jaxnu.LmuLtau(jnp.exp(theta[0]), jnp.exp(theta[1])),
-        jaxnu.Neutrinos(theta[2], mixing="nufit-5.0"),
-        jaxnu.Source(jaxnu.PowerLaw(1.0, theta[3]), jaxnu.StarFormation()),
-    )
+class Accuracy(NamedTuple):
+    """Largest flux error, and median and largest error of the derivatives, over the reference points."""
 
-
-def seconds(function, argument, repeats=9):
-    """Compilation time and median run time."""
-    start = time.perf_counter()
-    compiled = jax.jit(function).lower(argument).compile()
-    compilation = time.perf_counter() - start
-    jax.block_until_ready(compiled(argument))
-    runs = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(compiled(argument))
-        runs.append(time.perf_counter() - start)
-    return compilation, median(runs)
+    flux: float
+    slope: float
+    worst_slope: float
 
 
 def accuracy(resolution):
-    """Largest flux error, and median and largest error of the derivatives, over the reference points."""
+    """Of one resolution."""
     edges = jnp.asarray(REFERENCE["edges_gev"])
 
     def log_flux(theta):
@@ -71,40 +57,51 @@ def accuracy(resolution):
             if truth is not None:
                 slope = np.asarray(slopes)[:, i] * (lightest if name == "ln_lightest" else 1.0)
                 slope_errors.append(np.sqrt(np.mean((slope - truth) ** 2) / np.mean(np.square(truth))))
-    return max(flux_errors), median(slope_errors), max(slope_errors)
+    return Accuracy(max(flux_errors), median(slope_errors), max(slope_errors))
 
 
-def row(name, resolution, batch):
-    """One line of the table."""
-
-    def likelihood(theta):
-        spectrum = jaxnu.propagate(universe(theta), resolution)
-        return sum(term.from_spectrum(spectrum, universe(theta)) for term in TERMS)
-
-    theta = jnp.asarray([np.log(6.5), np.log(5e-4), 0.0218, 2.5])
-    many = jnp.tile(theta, (batch, 1))
-    compile_value, one = seconds(likelihood, theta)
-    compile_gradient, slope = seconds(jax.value_and_grad(likelihood), theta)
-    _, in_batch = seconds(lambda all_: jax.lax.map(likelihood, all_), many, 5)
-    flux, typical, worst = accuracy(resolution)
-    numbers = f"{1e3 * one:.1f} | {1e3 * in_batch / batch:.1f} | {1e3 * slope:.1f} | {compile_value:.1f} | "
-    numbers += f"{compile_gradient:.1f} | {1e2 * flux:.2f} | {1e2 * typical:.2f} | {1e2 * worst:.1f} |"
-    return f"| {name}, {resolution.nodes} × {resolution.shells} | {numbers}"
+def draw(found):
+    """accuracy.png: errors over times, the presets by their names."""
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)
+    for panel, time, error in ((panels[0], "value", "flux"), (panels[1], "gradient", "slope")):
+        for number, ((nodes, shells), name, times, errors) in enumerate(found):
+            x, y = 1e3 * times[time].median, 100 * getattr(errors, error)
+            panel.plot(x, y, "o", color="C1" if name else "C0")
+            offset = (4, -12 if number % 2 else 6)
+            panel.annotate(name or f"{nodes} × {shells}", (x, y), offset, textcoords="offset points", fontsize=8)
+        panel.set(xscale="log", yscale="log")
+        panel.margins(0.2)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
+    panels[0].set(xlabel="likelihood, ms", ylabel="error, %", title="largest error of the flux in bins")
+    panels[1].set(xlabel="likelihood and gradient, ms", title="median error of derivatives")
+    figure.savefig(HERE / "accuracy.png", dpi=150)
 
 
 def main():
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch", type=int, default=16, help="points in a batch")
-    batch = parser.parse_args().batch
-    jax.config.update("jax_enable_x64", True)
-    device = jax.devices()[0]
-    print(f"{platform.machine()}, {device.device_kind}, Python {platform.python_version()}, jax {jax.__version__}\n")
-    columns = "lnL ms | lnL in a batch ms | lnL + gradient ms | compile lnL s | compile gradient s"
-    print(f"| nodes × shells | {columns} | flux error, max % | gradient error, median % | gradient error, max % |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for name, resolution in RESOLUTIONS.items():
-        print(row(name, resolution, batch), flush=True)
+    """Print the table and save the picture."""
+    asked = options(__doc__).parse_args()
+    begin(asked)
+    sizes = [(size, "") for size in SIZES]
+    cases = sorted(sizes + [((r.nodes, r.shells), name) for name, r in RESOLUTIONS.items()])
+    columns = "lnL ms", "lnL + gradient ms", "compile lnL s", "compile gradient s"
+    table("nodes × shells", *columns, "flux error, max %", "gradient error, median %", "gradient error, max %")
+    found = []
+    for (nodes, shells), name in cases[:2] if asked.quick else cases:
+        resolution, theta = jaxnu.Resolution(nodes, shells), typical()
+        value, compile_value = compiled(likelihood(resolution), theta)
+        gradient, compile_gradient = compiled(jax.value_and_grad(likelihood(resolution)), theta)
+        times = {"value": measure(value, theta), "gradient": measure(gradient, theta)}
+        errors = accuracy(resolution)
+        row(
+            f"{name + ', ' if name else ''}{nodes} × {shells}",
+            *(time.ms() for time in times.values()),
+            *(f"{seconds:.1f}" for seconds in (compile_value, compile_gradient)),
+            *(f"{100 * error:.2f}" for error in errors),
+        )
+        found.append(((nodes, shells), name, times, errors))
+    draw(found)
 
 
 if __name__ == "__main__":

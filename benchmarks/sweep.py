@@ -8,16 +8,19 @@ at the measured rate, and the peak memory of processes that sweep the cheap func
 
 import argparse
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 
+# Processes share a GPU with this one.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from timing import begin, options, row, table
 
 import jaxnu
 from jaxnu.scan import LogLikelihood, grid, standard_universe, sweep
@@ -25,7 +28,7 @@ from jaxnu.scan.blocks import slices
 from jaxnu.scan.program import arguments, fetch, make_program
 from jaxnu.scan.task import prepare
 
-TERMS = (jaxnu.load("icecube-cascades-6yr"), jaxnu.load("icecube-tracks-9.5yr"))
+COLUMNS = "chunk", "chunks", "points per second", "computing a chunk, ms", "overhead per chunk, ms", "computing, %"
 
 
 def cheap(at):
@@ -53,8 +56,8 @@ def alone(task, program):
     return time.perf_counter() - start
 
 
-def row(function, design, build, chunk):
-    """One line of a table; returns points per second."""
+def line(function, design, build, chunk):
+    """Print one line of a table; returns points per second."""
     task = prepare(function, design, build, chunk, None, None, None, None)
     program = make_program(task.at_point, design.names, task.blocks.chunk)
     before = alone(task, program)
@@ -62,9 +65,10 @@ def row(function, design, build, chunk):
         report = sweep(function, design, f"{folder}/scan.zarr", build=build, chunk=chunk, progress=False)
     computing, chunks = (before + alone(task, program)) / 2, len(task.blocks.indices)
     overhead = (report.seconds - computing) / chunks
-    numbers = f"{report.points / report.seconds:.3g} | {1e3 * computing / chunks:.3g} | {1e3 * overhead:.2g}"
-    print(f"| {task.blocks.chunk} | {chunks} | {numbers} | {100 * computing / report.seconds:.0f} |", flush=True)
-    return report.points / report.seconds
+    rate, share = report.points / report.seconds, 100 * computing / report.seconds
+    numbers = f"{rate:.3g}", f"{1e3 * computing / chunks:.3g}", f"{1e3 * overhead:.2g}", f"{share:.0f}"
+    row(task.blocks.chunk, chunks, *numbers)
+    return rate
 
 
 def memory(points):
@@ -75,36 +79,36 @@ def memory(points):
 
 def main():
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--points", type=int, default=100_000, help="points of the cheap function")
     parser.add_argument("--likelihoods", type=int, default=529, help="points of the likelihood")
     parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    jax.config.update("jax_enable_x64", True)
     if asked.memory:
+        jax.config.update("jax_enable_x64", True)
         with tempfile.TemporaryDirectory() as folder:
             sweep(cheap, square(asked.memory), f"{folder}/scan.zarr", build=values, chunk=4096, progress=False)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
-    device = jax.devices()[0]
-    machine = f"{os.cpu_count()} cores, {jax.device_count()} × {device.device_kind}"
-    print(f"{platform.machine()}, {machine}, Python {platform.python_version()}, jax {jax.__version__}")
-    columns = (
-        "chunk | chunks | points per second | computing a chunk, ms | overhead per chunk, ms | share of computing, %"
-    )
-    header = f"| {columns} |\n|---|---|---|---|---|---|"
-    print(f"\nA cheap function, {asked.points} points:\n\n{header}")
+    begin(asked)
+    if asked.quick:
+        asked.points, asked.likelihoods = 1000, 16
+    print(f"A cheap function, {asked.points} points:\n")
+    table(*COLUMNS)
     for chunk in (100, 1000, 10_000, 100_000):
-        row(cheap, square(asked.points), values, chunk)
+        if chunk <= asked.points:
+            line(cheap, square(asked.points), values, chunk)
     side = round(asked.likelihoods**0.5)
     axes = {"mass": np.geomspace(1.0, 20.0, side), "coupling": np.geomspace(1e-5, 1e-1, side)}
-    print(f"\nThe likelihood of cascades and tracks, {side**2} points, default mesh:\n\n{header}")
-    rate = max(row(LogLikelihood(TERMS), grid(axes), standard_universe, chunk) for chunk in (23, 115, 529))
+    both = LogLikelihood((jaxnu.load("icecube-cascades-6yr"), jaxnu.load("icecube-tracks-9.5yr")))
+    print(f"\nThe likelihood of cascades and tracks, {side**2} points, default mesh:\n")
+    table(*COLUMNS)
+    rate = max(line(both, grid(axes), standard_universe, count * side) for count in (1, 5, 23) if count <= side)
     hours = 1e7 / rate / 3600
-    print(f"\n10⁷ points of it at {rate:.3g} per second: {hours:.3g} h, {hours / 64:.2g} h on 64 such machines.")
-    print("\n| points | peak memory, MB |\n|---|---|")
-    for points in (10_000, 100_000, 1_000_000):
-        print(f"| {points} | {memory(points):.0f} |", flush=True)
+    print(f"\n10⁷ points of it at {rate:.3g} per second: {hours:.3g} h, {hours / 64:.2g} h on 64 such machines.\n")
+    table("points", "peak memory, MB")
+    for points in (asked.points // 10, asked.points, 10 * asked.points):
+        row(points, f"{memory(points):.0f}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from jaxnu.evolutions import TabulatedEvolution as TabulatedEvolution
 from jaxnu.icecube import datasets as datasets
 from jaxnu.icecube import load as load
 from jaxnu.inference import default_prior as default_prior
+from jaxnu.inference import evidence as evidence
 from jaxnu.inference import fit as fit
+from jaxnu.inference import nested as nested
 from jaxnu.inference import posterior as posterior
 from jaxnu.inference import sample as sample
 from jaxnu.mediators import LmuLtau as LmuLtau

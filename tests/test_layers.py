@@ -11,7 +11,10 @@ ROOMS = [
     *("universe", "thermal", "rates", "mesh", "injection", "response", "interpolation", "propagation", "earth"),
     *("icecube", "constraints", "inference", "scan", "plotting", "cli"),
 ]
-ONLY_IN = {"numpyro": {"inference"}, "optax": {"inference"}, "matplotlib": {"plotting", "cli"}, "corner": {"plotting"}}
+ONLY_IN = {
+    **{"numpyro": {"inference"}, "optax": {"inference"}, "blackjax": {"inference"}},
+    **{"matplotlib": {"plotting", "cli"}, "corner": {"plotting"}},
+}
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
 
 

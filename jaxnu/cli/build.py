@@ -33,7 +33,7 @@ _SPECTRA: dict[str, Callable[..., Spectrum]] = dict(
 )
 
 
-def make_model(settings: PosteriorSettings | FitSettings | ProfileSettings) -> Model:
+def make_model(settings: PosteriorSettings | FitSettings | ProfileSettings, interactions: bool = True) -> Model:
     """The numpyro model; whatever the library refuses is refused here, before anything is compiled."""
     prior, model = settings.prior, settings.model
     try:
@@ -41,7 +41,7 @@ def make_model(settings: PosteriorSettings | FitSettings | ProfileSettings) -> M
             partial(
                 default_prior,
                 mass=prior.mass,
-                coupling=prior.coupling,
+                coupling=prior.coupling if interactions else None,
                 lightest=prior.lightest,
                 amplitude=prior.amplitude,
                 index=prior.index,

@@ -48,7 +48,7 @@ MODE_DEPTH = 6.0
 
 
 def draw_posterior(folder: Path, moment: str) -> tuple[str, ...]:
-    """Draw chains, corner, spectrum, plane and predictive check of a posterior; names of the pictures.
+    """Draw chains if there are any, corner, spectrum, plane and predictive check of a posterior; names of the pictures.
 
     A bank.npz that `jaxnu profile` left, put beside it, adds the regions of the profile to the plane.
     """
@@ -62,7 +62,7 @@ def draw_posterior(folder: Path, moment: str) -> tuple[str, ...]:
     values = {name: jnp.asarray(part) for name, part in thinned(result, settings.sampling.bands).items()}
     draws = jax.vmap(lambda point: universe_at(model, point))(values)
     figures = {
-        "chains.png": chains_figure(result.draws),
+        **({"chains.png": chains_figure(result.draws)} if result.log_evidence is None else {}),
         "corner.png": corner_figure(result.draws, result.units, _modes(found)),
         "spectrum.png": spectrum_figure(terms, lines, draws, model.resolution),
     }

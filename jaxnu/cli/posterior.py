@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import jax
@@ -14,8 +15,9 @@ from jaxnu.cli.fit import fit_tables
 from jaxnu.cli.folder import CHECKPOINT
 from jaxnu.cli.pictures import FIT, MOMENT, POSTERIOR, draw_posterior
 from jaxnu.cli.settings import PosteriorSettings
-from jaxnu.cli.words import best_fit_in_words, duration, say
-from jaxnu.inference import Model, fit, sample, summary_table, verdict
+from jaxnu.cli.words import bayes_factor_in_words, best_fit_in_words, duration, say
+from jaxnu.inference import Model, Posterior, fit, nested, sample, summary_table, verdict
+from jaxnu.inference.importance import evidence
 
 CONTINUES = "goes on from the last saved block of draws"
 prepare = make_model
@@ -24,25 +26,14 @@ prepare = make_model
 def run(settings: PosteriorSettings, model: Model, folder: Path, quiet: bool) -> str:
     """Write posterior.nc, summary.csv, fit.toml and the pictures into `folder`; returns the last words."""
     start = time.monotonic()
-    sampling, search = settings.sampling, settings.search
-    sample_key, fit_key = jax.random.key(settings.seed), jax.random.key(settings.seed + 1)
-    say(f"Sampling {sampling.chains} chains of {sampling.warmup} + {sampling.draws} steps, compiling first.", quiet)
+    search, fit_key = settings.search, jax.random.key(settings.seed + 1)
     try:
-        result = sample(
-            model,
-            sample_key,
-            chains=sampling.chains,
-            warmup=sampling.warmup,
-            draws=sampling.draws,
-            sweep=sampling.sweep,
-            block=sampling.block,
-            checkpoint=folder / CHECKPOINT,
-            progress=not quiet,
-        )
+        result = _draws(settings, model, folder, quiet)
     except ValueError as error:  # a checkpoint of other versions, a likelihood that is nowhere finite
         raise Refused(str(error)) from error
     result.save(folder / POSTERIOR)
     summary_table(result).to_csv(folder / "summary.csv", index_label="parameter")
+    compared = [] if result.log_evidence is None else [_evidence(settings, result, quiet)]
     say("Searching for the best fit.", quiet)
     best = fit(model, fit_key, sweep=search.sweep, starts=search.starts, steps=search.steps)
     (folder / FIT).write_text(tomli_w.dumps(fit_tables(best)), encoding="utf-8")
@@ -52,7 +43,38 @@ def run(settings: PosteriorSettings, model: Model, folder: Path, quiet: bool) ->
     return "\n".join(
         [
             best_fit_in_words(best),
+            *compared,
             verdict(result),
             f"In {folder}: {files} ({duration(time.monotonic() - start)}).",
         ]
     )
+
+
+def _draws(settings: PosteriorSettings, model: Model, folder: Path, quiet: bool) -> Posterior:
+    key, sampling = jax.random.key(settings.seed), settings.sampling
+    kept = {"checkpoint": folder / CHECKPOINT, "progress": not quiet}
+    if sampling.method == "nested":
+        say(f"Nested sampling with {settings.nested.live} live points, compiling first.", quiet)
+        return nested(model, key, **asdict(settings.nested), **kept)
+    say(f"Sampling {sampling.chains} chains of {sampling.warmup} + {sampling.draws} steps, compiling first.", quiet)
+    return sample(
+        model,
+        key,
+        chains=sampling.chains,
+        warmup=sampling.warmup,
+        draws=sampling.draws,
+        sweep=sampling.sweep,
+        block=sampling.block,
+        **kept,
+    )
+
+
+def _evidence(settings: PosteriorSettings, result: Posterior, quiet: bool) -> str:
+    """ln Z, and the Bayes factor against the same without a Z′, which has so few parameters that it needs no chain."""
+    say("Computing the evidence without a Z′.", quiet)
+    free = make_model(settings, interactions=False)
+    try:
+        against = evidence(free, jax.random.key(settings.seed + 3), sweep=settings.sampling.sweep, progress=not quiet)
+    except ValueError as error:  # many parameters
+        return f"No Bayes factor, as the evidence without a Z′ is not known: {error}."
+    return bayes_factor_in_words(result, against)

@@ -64,14 +64,24 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the posterior is sampled."""
+    """How the posterior is sampled; all but the last are for chains."""
 
+    method: str = choice("nuts", "chains, or nested sampling with the evidence", ("nuts", "nested"))
     chains: int = count(4, "chains", least=2)
     warmup: int = count(40, "steps of warm-up per chain", least=10)
     draws: int = count(200, "draws per chain", least=10)
     block: int = count(25, "steps between two saves")
-    sweep: int = count(1024, "points of the sweep in which chains start")
+    sweep: int = count(2048, "points of the sweep in which chains start")
     bands: int = count(400, "draws of which the bands in spectrum.png are made", least=20)
+
+
+@dataclass(frozen=True)
+class Nested:
+    """Nested sampling, if that is the method."""
+
+    live: int = count(400, "live points", least=50)
+    steps: int = count(2, "slice-sampling steps per new point and parameter")
+    batch: int = count(40, "live points replaced at once, fewer than there are")
 
 
 @dataclass(frozen=True)
@@ -143,10 +153,12 @@ class PosteriorSettings(_Analysis):
     small: ClassVar[dict] = {
         "mesh": {"nodes": 80, "shells": 12},
         "sampling": {"chains": 2, "warmup": 50, "draws": 50, "sweep": 128, "bands": 100},
+        "nested": {"live": 100, "batch": 20},
         "search": {"sweep": 128, "starts": 2, "steps": 10},
     }
 
     sampling: Sampling = field(default_factory=Sampling)
+    nested: Nested = field(default_factory=Nested)
     search: Search = field(default_factory=Search)
 
 

@@ -19,7 +19,7 @@ from jaxnu.cli.settings import KINDS, Settings
 from jaxnu.icecube.datasets import table
 from jaxnu.neutrinos import _PRESETS
 
-_PACKAGES = ("jaxnu", "jax", "jaxlib", "equinox", "numpyro", "optax", "arviz", "numpy", "scipy")
+_PACKAGES = ("jaxnu", "jax", "jaxlib", "equinox", "numpyro", "optax", "blackjax", "arviz", "numpy", "scipy")
 
 
 def read_toml(path: Path, command: str) -> dict[str, Any]:
@@ -82,6 +82,9 @@ def settings_from(command: str, tables: Mapping[str, Any]) -> Settings:
     _check_mesh(settings)
     _check_data(settings)
     _check_sum(settings)
+    nested = getattr(settings, "nested", None)
+    if nested is not None and nested.batch >= nested.live:
+        raise Refused(f"nested.batch must be less than nested.live, got {nested.batch} and {nested.live}")
     return settings
 
 

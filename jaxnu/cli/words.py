@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
+from bisect import bisect
 
-from jaxnu.inference import Fit
+from jaxnu.inference import Fit, Posterior
+from jaxnu.inference.importance import Evidence
 
 BEST, POWER_LAW = "best fit with Z′", "best power law"
 
@@ -29,6 +31,20 @@ def best_fit_in_words(best: Fit) -> str:
         f"χ² = {best.chi2:.1f} for {best.points} points, {gain} the best power law (A = {free['amplitude']:.3g}e-18, "
         f"γ = {free['index']:.3g}, χ² = {best.power_law.chi2:.1f}).\n"
         f"ΔAIC = {aic:+.1f} and ΔBIC = {bic:+.1f}: {_preference(aic, bic, extra)}."
+    )
+
+
+def bayes_factor_in_words(result: Posterior, free: Evidence) -> str:
+    """ln Z with and without a Z′, and their difference on the scale of Kass & Raftery (1995)."""
+    log_evidence, error = result.log_evidence, result.log_evidence_error
+    assert log_evidence is not None and error is not None
+    gain = log_evidence - free.log_evidence
+    grade = ("hardly any", "positive", "strong", "very strong")[bisect((1, 3, 5), abs(gain))]
+    side = "for" if gain > 0 else "against"
+    return (
+        f"ln Z = {log_evidence:.2f} ± {error:.2f}, and {free.log_evidence:.2f} ± {free.error:.2f} without a Z′.\n"
+        f"Bayes factor {math.exp(gain):.2g} (ln B = {gain:+.2f} ± {math.hypot(error, free.error):.2f}): {grade} "
+        f"evidence {side} a Z′ in the prior's ranges."
     )
 
 

@@ -6,6 +6,8 @@ from jaxnu.inference.bank import Bank as Bank
 from jaxnu.inference.bank import load_bank as load_bank
 from jaxnu.inference.bank import make_bank as make_bank
 from jaxnu.inference.bank import refined as refined
+from jaxnu.inference.calibration import Calibration as Calibration
+from jaxnu.inference.calibration import calibrate as calibrate
 from jaxnu.inference.diagnostics import Diagnostics as Diagnostics
 from jaxnu.inference.diagnostics import diagnostics as diagnostics
 from jaxnu.inference.diagnostics import summary_table as summary_table
@@ -22,8 +24,11 @@ from jaxnu.inference.freedom import cutoff_power_law as cutoff_power_law
 from jaxnu.inference.freedom import log_parabola as log_parabola
 from jaxnu.inference.freedom import measured_angles as measured_angles
 from jaxnu.inference.freedom import power_evolution as power_evolution
+from jaxnu.inference.importance import Evidence as Evidence
+from jaxnu.inference.importance import evidence as evidence
 from jaxnu.inference.limits import Limits as Limits
 from jaxnu.inference.limits import coupling_limits as coupling_limits
+from jaxnu.inference.nested import nested as nested
 from jaxnu.inference.posterior import Model as Model
 from jaxnu.inference.posterior import flux_points as flux_points
 from jaxnu.inference.posterior import posterior as posterior

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxnu.inference.coordinates import Coordinates, constrain, log_prior, prior_draw
+from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior, prior_draw
 from jaxnu.inference.posterior import Model, log_likelihoods, universe_at
 
 BATCH = 16
@@ -31,39 +31,51 @@ class Compiled:
     prior_draws: Callable[[PRNGKeyArray, int], Points]
 
 
-def compiled(model: Model, where: Coordinates) -> Compiled:
-    """The functions of a model; nothing is compiled before it is called."""
-    at_one = log_likelihood_at(model, where)
-    # One point after another stays in a CPU's cache; other devices want all at once.
-    size = 1 if jax.default_backend() == "cpu" else BATCH
-    log_likelihood = jax.jit(
-        lambda points, strength: jax.lax.map(lambda u: at_one(u, strength), points, batch_size=size)
-    )
-    prior = jax.jit(jax.vmap(lambda u: log_prior(model, where, u)))
-    draw = jax.jit(jax.vmap(lambda key: prior_draw(model, where, key)))
-
-    def prior_draws(key, count):
-        words = np.asarray(jax.random.key_data(jax.random.split(key, count)))
-        return _in_batches(lambda batch: draw(jax.random.wrap_key_data(batch)), words)
-
+def compiled(model: Model) -> Compiled:
+    """The functions of a model; nothing is compiled before it is called, and models that differ in data share it."""
     return Compiled(
         lambda points, strength: _finite(
-            _in_batches(lambda batch: log_likelihood(batch, jnp.asarray(strength, dtype=batch.dtype)), points)
+            _in_batches(lambda batch: _log_likelihoods(model, batch, jnp.asarray(strength, dtype=batch.dtype)), points)
         ),
-        lambda points: _finite(_in_batches(prior, points)),
-        prior_draws,
+        lambda points: _finite(_in_batches(lambda batch: _log_priors(model, batch), points)),
+        lambda key, count: _in_batches(
+            lambda batch: _prior_draws(model, batch), np.asarray(jax.random.key_data(jax.random.split(key, count)))
+        ),
     )
 
 
-def log_likelihood_at(model: Model, where: Coordinates) -> Callable[..., Float[Array, ""]]:
-    """ln L(u, s) of one point, with the coupling multiplied by s."""
+def log_likelihood_at(
+    model: Model, where: Coordinates, u: Float[Array, " u"], strength: float | Float[Array, ""] = 1.0
+) -> Float[Array, ""]:
+    """ln L of one point, with the coupling of the mediator multiplied by `strength`."""
+    universe = universe_at(model, constrain(where, u))
+    universe = eqx.tree_at(lambda all: all.mediator.coupling, universe, replace_fn=lambda g: strength * g)
+    return jnp.sum(jnp.stack(log_likelihoods(model, universe)))
 
-    def log_likelihood(u: Float[Array, " u"], strength: Float[Array, ""]) -> Float[Array, ""]:
-        universe = universe_at(model, constrain(where, u))
-        universe = eqx.tree_at(lambda all: all.mediator.coupling, universe, replace_fn=lambda g: strength * g)
-        return jnp.sum(jnp.stack(log_likelihoods(model, universe)))
 
-    return log_likelihood
+@eqx.filter_jit
+def _log_likelihoods(model: Model, points: Array, strength: Array) -> Array:
+    where = coordinates(model)
+    # One point after another stays in a CPU's cache; other devices want all at once.
+    size = 1 if jax.default_backend() == "cpu" else BATCH
+    return jax.lax.map(lambda u: log_likelihood_at(model, where, u, strength), points, batch_size=size)
+
+
+@eqx.filter_jit
+def _log_priors(model: Model, points: Array) -> Array:
+    where = coordinates(model)
+    return jax.vmap(lambda u: log_prior(model, where, u))(points)
+
+
+@eqx.filter_jit
+def _prior_draws(model: Model, words: Array) -> Array:
+    where = coordinates(model)
+    return jax.vmap(lambda key: prior_draw(model, where, key))(jax.random.wrap_key_data(words))
+
+
+def generator(key: PRNGKeyArray, *more: int) -> np.random.Generator:
+    """NumPy's random numbers for a key and further integers: the same after a resumption."""
+    return np.random.default_rng([*np.ravel(jax.random.key_data(key)).tolist(), *more])
 
 
 def sweep_prior(functions: Compiled, key: PRNGKeyArray, count: int) -> tuple[Points, PerPoint]:

@@ -19,6 +19,13 @@ MAX_DIVERGENT = 0.01
 """Share of divergent draws above which a part of the posterior is taken to be out of the chains' reach."""
 
 
+MAX_EVIDENCE_ERROR = 0.5
+"""Error of ln Z in nats: a Bayes factor is then known to a factor of 1.6."""
+
+MAX_MEMORY = 0.5
+"""Correlation of new points with those they started from above which ln Z scatters more than its error says."""
+
+
 @dataclass(frozen=True)
 class Diagnostics:
     """Rank-normalised split r̂ and effective sample sizes (1903.08008) by parameter, and counts over all chains."""
@@ -31,7 +38,9 @@ class Diagnostics:
 
 
 def diagnostics(result: Posterior) -> Diagnostics:
-    """r̂, bulk and tail ESS of every parameter, divergences and draws."""
+    """r̂, bulk and tail ESS of every parameter, divergences and draws. Raises ValueError for a nested run."""
+    if result.log_evidence is not None:
+        raise ValueError("a nested run has no chains to compare: see its verdict and the attributes of inference_data")
     data = result.inference_data
     return Diagnostics(
         rhat=_by_name(az.rhat(data)),
@@ -45,8 +54,11 @@ def diagnostics(result: Posterior) -> Diagnostics:
 def verdict(result: Posterior) -> str:
     """ "Trust this: …" or "Do not trust this: …" with every reason.
 
-    Trust asks for r̂ < 1.02, bulk and tail ESS ≥ 400 for every parameter and at most 1 % divergent draws.
+    Trust asks for r̂ < 1.02, bulk and tail ESS ≥ 400 for every parameter and at most 1 % divergent draws; of a nested
+    run for an effective sample size ≥ 400, an error of ln Z ≤ 0.5 and a memory ≤ 0.5 (see `nested`).
     """
+    if result.log_evidence is not None:
+        return _nested_verdict(result)
     found = diagnostics(result)
     reasons = [f"r̂ = {x:.2f} for {name} (must be < {MAX_RHAT})" for name, x in found.rhat.items() if not x < MAX_RHAT]
     for kind, sizes in (("bulk", found.ess_bulk), ("tail", found.ess_tail)):
@@ -63,9 +75,27 @@ def verdict(result: Posterior) -> str:
     )
 
 
+def _nested_verdict(result: Posterior) -> str:
+    found = result.inference_data.attrs
+    size, error, memory = found["effective_sample_size"], found["log_evidence_error"], found["memory"]
+    reasons = []
+    if not size >= MIN_ESS:
+        reasons.append(f"effective sample size {size:.0f} (must be ≥ {MIN_ESS}: take more live points)")
+    if not error <= MAX_EVIDENCE_ERROR:
+        reasons.append(f"ln Z known to ± {error:.2f} (must be ≤ {MAX_EVIDENCE_ERROR}: take more live points)")
+    if not memory <= MAX_MEMORY:
+        reasons.append(f"new points with a memory of {memory:.2f} (must be ≤ {MAX_MEMORY}: take more steps)")
+    if reasons:
+        return f"Do not trust this: {', '.join(reasons)}."
+    return (
+        f"Trust this: ln Z known to ± {error:.2f} with {found['remainder']:.1%} of Z left in the live points, an "
+        f"effective sample size of {size:.0f}, new points with a memory of {memory:.2f}."
+    )
+
+
 def summary_table(result: Posterior) -> pd.DataFrame:
-    """One row per parameter: unit, mean, sd, quantiles (median, 68 and 95 % central intervals), r̂ and ESS."""
-    found = diagnostics(result)
+    """One row per parameter: unit, mean, sd, quantiles (median, 68 and 95 % central intervals); for chains r̂, ESS."""
+    found = diagnostics(result) if result.log_evidence is None else None
     units = result.units
     rows = {}
     for name, values in _columns(result).items():
@@ -79,10 +109,9 @@ def summary_table(result: Posterior) -> pd.DataFrame:
             "high68": high68,
             "low95": low95,
             "high95": high95,
-            "rhat": found.rhat[name],
-            "ess_bulk": found.ess_bulk[name],
-            "ess_tail": found.ess_tail[name],
         }
+        if found is not None:
+            rows[name] |= {"rhat": found.rhat[name], "ess_bulk": found.ess_bulk[name], "ess_tail": found.ess_tail[name]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
 
 

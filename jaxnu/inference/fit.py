@@ -110,7 +110,7 @@ def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, s
             f"fit needs sweep ≥ starts ≥ 1 and steps ≥ 1, got sweep={sweep}, starts={starts}, steps={steps}"
         )
     where = coordinates(model)
-    functions = compiled(model, where)
+    functions = compiled(model)
     points, log_likelihood = sweep_prior(functions, key, sweep)
     spread = np.std(points, axis=0)
     free_likelihood = functions.log_likelihood(points, 0.0)
@@ -160,10 +160,9 @@ TOLERANCE = 1e-4
 
 def _refine(model: Model, where: Coordinates, functions: Compiled, u, strength, spread, steps: int):
     """All searches side by side, one compiled step for all; the ends, ln L there and whether each has converged."""
-    log_likelihood = log_likelihood_at(model, where)
 
     def loss(u, strength):
-        return -log_likelihood(u, strength)
+        return -log_likelihood_at(model, where, u, strength)
 
     slope_of_loss = jax.value_and_grad(loss)
     quasi_newton = optax.scale_by_lbfgs(memory_size=5)

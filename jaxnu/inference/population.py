@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, PRNGKeyArray
+from tqdm.auto import tqdm
 
-from jaxnu.inference.compiled import Compiled, PerPoint, Points
+from jaxnu.inference.compiled import Compiled, PerPoint, Points, generator, sweep_prior
 
-STAGES = 4
+STAGES = 8
 """Sets of draws: the first from the prior, each other, half as large, from what those before it have shown."""
 
 FREEDOM = 5.0
@@ -26,38 +27,49 @@ FREEDOM = 5.0
 PRIOR_SHARE = 0.1
 """Share of the prior in the mixture. It bounds posterior/mixture, so that a chain of jumps cannot stay stuck."""
 
+WIDE_SHARE = 0.2
+"""Share of the kernels that are as wide as the posterior: they reach the tails that no draw has shown yet, where
+posterior/mixture would be so large that jumps hold a chain for long."""
+
 
 @dataclass(frozen=True)
 class Population:
-    """The mixture q(u): kernels of one shape around weighted centres, and a share of the prior."""
+    """The mixture q(u): narrow and wide kernels of one shape around weighted centres, and a share of the prior."""
 
     centres: Points
     weights: PerPoint
-    cholesky: Float[np.ndarray, "u u"]
-    """Lower Cholesky factor of the kernels' scale matrix."""
     covariance: Float[np.ndarray, "u u"]
-    """Estimate of the posterior's covariance."""
+    """Estimate of the posterior's covariance: the scale matrix of the wide kernels."""
+    width: float
+    """Width of the narrow kernels in units of that of the wide ones."""
 
 
-def learn(functions: Compiled, points: Points, log_likelihood: PerPoint, rng: np.random.Generator) -> Population:
-    """A population from draws from the prior, with ln L there, and `STAGES` − 1 sets of half as many further points."""
-    spread, more = np.var(points, axis=0), -(-len(points) // 2)
-    prior = functions.log_prior(points)
-    target = log_likelihood + prior
-    mixtures: list[Population] = []
-    sizes = [len(points)]
-    while True:
-        # All sets together count as draws from the mixture of what they were drawn from, each by its size.
-        parts = [prior, *(log_density(mixture, points, prior) for mixture in mixtures)]
-        drawn_from = np.logaddexp.reduce([part + math.log(size) for part, size in zip(parts, sizes, strict=True)])
-        mixtures.append(_kernels(points, target - drawn_from, spread))
-        if len(mixtures) == STAGES:
-            return mixtures[-1]
-        new = draw(mixtures[-1], functions, rng, more)
-        new_prior = functions.log_prior(new)
-        target = np.concatenate([target, functions.log_likelihood(new, 1.0) + new_prior])
-        points, prior = np.concatenate([points, new]), np.concatenate([prior, new_prior])
-        sizes.append(more)
+def learn(functions: Compiled, key: PRNGKeyArray, sweep: int, *, progress: bool = False) -> Population:
+    """A population from `sweep` draws from the prior and `STAGES` − 1 sets of half as many further points.
+
+    Raises ValueError if the likelihood is finite at none of the first.
+    """
+    first_key, more_key = jax.random.split(key)
+    rng, more = generator(more_key), -(-sweep // 2)
+    with tqdm(total=STAGES, disable=not progress, desc="sweep", unit="set") as bar:
+        points, log_likelihood = sweep_prior(functions, first_key, sweep)
+        bar.update()
+        spread, prior = np.var(points, axis=0), functions.log_prior(points)
+        target, drawn_from = log_likelihood + prior, math.log(sweep) + prior
+        mixtures = [_kernels(points, target - drawn_from, spread)]
+        while len(mixtures) < STAGES:
+            new = draw(mixtures[-1], functions, rng, more)
+            new_prior = functions.log_prior(new)
+            # All sets together count as draws from the mixture of what they were drawn from, each by its size.
+            from_last = math.log(more) + log_density(mixtures[-1], points, prior)
+            from_all = [math.log(more) + log_density(mixture, new, new_prior) for mixture in mixtures]
+            new_drawn_from = np.logaddexp.reduce([math.log(sweep) + new_prior, *from_all])
+            drawn_from = np.concatenate([np.logaddexp(drawn_from, from_last), new_drawn_from])
+            target = np.concatenate([target, functions.log_likelihood(new, 1.0) + new_prior])
+            points, prior = np.concatenate([points, new]), np.concatenate([prior, new_prior])
+            mixtures.append(_kernels(points, target - drawn_from, spread))
+            bar.update()
+    return mixtures[-1]
 
 
 def draw(population: Population, functions: Compiled, rng: np.random.Generator, count: int) -> Points:
@@ -65,7 +77,8 @@ def draw(population: Population, functions: Compiled, rng: np.random.Generator, 
     size = population.centres.shape[1]
     centres = population.centres[rng.choice(len(population.weights), count, p=population.weights)]
     stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, size=(count, 1)))
-    kernels = centres + stretch * (rng.normal(size=(count, size)) @ population.cholesky.T)
+    width = np.where(rng.random((count, 1)) < WIDE_SHARE, 1.0, population.width)
+    kernels = centres + width * stretch * (rng.normal(size=(count, size)) @ np.linalg.cholesky(population.covariance).T)
     prior = functions.prior_draws(jax.random.key(rng.integers(2**31)), count)
     return np.where(rng.random((count, 1)) < PRIOR_SHARE, prior, kernels).astype(prior.dtype)
 
@@ -73,15 +86,17 @@ def draw(population: Population, functions: Compiled, rng: np.random.Generator, 
 def log_density(population: Population, points: Points, log_prior: PerPoint) -> PerPoint:
     """ln q at points where the prior's density is known."""
     size = points.shape[1]
-    inverse = np.linalg.inv(population.cholesky)
-    x, y = points @ inverse.T, population.centres @ inverse.T
-    square = np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)[None] - 2 * x @ y.T
-    shape = -(FREEDOM + size) / 2 * np.log1p(np.maximum(square, 0) / FREEDOM)
+    cholesky = np.linalg.cholesky(population.covariance)
     norm = math.lgamma((FREEDOM + size) / 2) - math.lgamma(FREEDOM / 2) - size / 2 * math.log(FREEDOM * math.pi)
-    norm += np.log(np.abs(np.linalg.det(inverse)))
-    highest = np.max(shape, axis=1)
-    kernels = np.log(np.exp(shape - highest[:, None]) @ population.weights + 1e-300) + highest + norm
-    return np.logaddexp(math.log(PRIOR_SHARE) + log_prior, math.log(1 - PRIOR_SHARE) + kernels)
+    norm -= np.sum(np.log(np.diag(cholesky)))
+    parts = [math.log(PRIOR_SHARE) + log_prior]
+    x, y = (np.linalg.solve(cholesky, all_.T.astype(float)).T for all_ in (points, population.centres))
+    square = np.maximum(np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)[None] - 2 * x @ y.T, 0) / FREEDOM
+    for share, width in ((WIDE_SHARE, 1.0), (1 - WIDE_SHARE, population.width)):
+        shape = (1 + square / width**2) ** (-(FREEDOM + size) / 2)
+        kernels = np.log(shape @ population.weights) + norm - size * math.log(width)
+        parts.append(math.log((1 - PRIOR_SHARE) * share) + kernels)
+    return np.logaddexp.reduce(parts)
 
 
 def starts(population: Population, rng: np.random.Generator, count: int) -> Points:
@@ -131,7 +146,10 @@ def _kernels(points: Points, log_weight: PerPoint, spread: Float[np.ndarray, " u
     # Few points say little about correlations: shrink towards the diagonal, and that towards the prior by a hundredth.
     diagonal = np.diag(np.minimum(np.diag(covariance) + 0.01 * spread, spread))
     covariance = (effective * covariance + size * diagonal) / (effective + size)
-    return Population(points, weights, np.linalg.cholesky(covariance) * effective ** (-1 / (size + 4)), covariance)
+    # Most of the prior's draws are far from the data: without them densities cost less.
+    counts = weights > 1e-3 / len(weights)
+    weights = weights[counts] / np.sum(weights[counts])
+    return Population(points[counts], weights, covariance, float(effective ** (-1 / (size + 4))))
 
 
 def _tempered(log_weight: PerPoint, least: float) -> PerPoint:

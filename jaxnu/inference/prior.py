@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from jaxtyping import Array, ArrayLike, Float
 
+from jaxnu._field import as_float
 from jaxnu.evolutions import Evolution, SingleRedshift, StarFormation
 from jaxnu.inference.freedom import either_mixing
 from jaxnu.inference.sites import Range, log_uniform, uniform
@@ -19,7 +20,7 @@ from jaxnu.universe import Universe
 def default_prior(
     *,
     mass: Range = (1.0, 20.0),
-    coupling: Range = (1e-5, 1e-1),
+    coupling: Range | None = (1e-5, 1e-1),
     lightest: Range = (1e-4, 0.1),
     amplitude: Range = (0.1, 4.0),
     index: Range = (1.8, 3.5),
@@ -33,7 +34,8 @@ def default_prior(
     """L_μ−L_τ and a power law: log-uniform `mass` (MeV), `coupling`, `lightest` (eV), uniform `amplitude`, `index`.
 
     The amplitude is in 1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ per flavour at 100 TeV; `evolution` defaults to `StarFormation()`.
-    Other ranges: `functools.partial(default_prior, mass=(2, 8))`. More freedom, with sites of its own (see
+    Other ranges: `functools.partial(default_prior, mass=(2, 8))`; `coupling=None` is the same without a Z′, and without
+    the sites `mass` and `coupling`. More freedom, with sites of its own (see
     `jaxnu.inference.freedom`): `ordering="either"` with the name of a set, `angles=measured_angles`,
     `spectrum=cutoff_power_law`, `broken_power_law` or `log_parabola`, `evolution=power_evolution`, or any function of
     the same arguments. Knowledge from elsewhere, such as a limit on Σm, is a term beside the data: `jaxnu.constraints`.
@@ -42,7 +44,10 @@ def default_prior(
     Raises ValueError for ranges that are empty or not positive and for whatever the classes of the universe refuse.
     """
     # numpyro hands out random numbers in the order of the sites: those that every prior has come first.
-    mediator = LmuLtau(mass=log_uniform("mass", mass, "MeV"), coupling=log_uniform("coupling", coupling))
+    if coupling is None:
+        mediator = LmuLtau(as_float(1.0), as_float(0.0))
+    else:
+        mediator = LmuLtau(mass=log_uniform("mass", mass, "MeV"), coupling=log_uniform("coupling", coupling))
     lightest_mass = log_uniform("lightest", lightest, "eV")
     height = uniform("amplitude", amplitude, "1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹", positive=True)
     source_spectrum = spectrum(height, uniform("index", index))

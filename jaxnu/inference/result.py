@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxnu.inference._arviz import az
 
-PACKAGES = ("jaxnu", "jax", "numpyro", "arviz")
+PACKAGES = ("jaxnu", "jax", "numpyro", "blackjax", "arviz")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,16 @@ class Posterior:
         """The seed of the key."""
         return int(self.inference_data.attrs["seed"])
 
+    @property
+    def log_evidence(self) -> float | None:
+        """ln Z of a nested run, Z = ∫ L dprior; None for chains, which do not know it."""
+        return self.inference_data.attrs.get("log_evidence")
+
+    @property
+    def log_evidence_error(self) -> float | None:
+        """Standard deviation of ln Z from the prior volumes of the points, which are known as averages only."""
+        return self.inference_data.attrs.get("log_evidence_error")
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a NetCDF file; a file that is there is replaced, at once."""
         path = Path(path)
@@ -70,8 +80,9 @@ def make_posterior(
     statistics: Mapping[str, np.ndarray],
     units: Mapping[str, str],
     configuration: Mapping[str, Any],
+    **attributes: int | float,
 ) -> Posterior:
-    """The result of a run: `draws` and `statistics` have axes (chain, draw, ...)."""
+    """The result of a run: `draws` and `statistics` have axes (chain, draw, ...), `attributes` are single numbers."""
     data = az.from_dict(posterior=dict(draws), sample_stats=dict(statistics))
     for name, array in data["posterior"].data_vars.items():
         array.attrs["unit"] = units[str(name)]
@@ -80,6 +91,7 @@ def make_posterior(
             "seed": str(configuration["seed"]),
             "configuration": json.dumps(configuration, sort_keys=True),
             **{f"{package}_version": installed(package) for package in PACKAGES},
+            **attributes,
         }
     )
     return Posterior(data)

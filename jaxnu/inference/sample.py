@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
-from numpyro.infer import NUTS
-from numpyro.infer.hmc import HMCState
+from numpyro.infer.hmc import HMCState, hmc
 from numpyro.infer.util import ParamInfo
 from tqdm.auto import tqdm
 
 from jaxnu.inference.checkpoint import load_checkpoint, restore, save_checkpoint
-from jaxnu.inference.compiled import Compiled, Points, compiled, log_likelihood_at, sweep_prior
+from jaxnu.inference.compiled import Compiled, Points, compiled, generator, log_likelihood_at
 from jaxnu.inference.configuration import describe
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior
 from jaxnu.inference.differences import gradients
@@ -37,7 +38,7 @@ def sample(
     chains: int = 4,
     warmup: int = 40,
     draws: int = 200,
-    sweep: int = 1024,
+    sweep: int = 2048,
     jumps: int = 16,
     checkpoint: str | os.PathLike[str] | None = None,
     block: int = 25,
@@ -67,34 +68,32 @@ def sample(
     stored = load_checkpoint(checkpoint, configuration) if checkpoint is not None else None
 
     sweep_key, start_key, chain_key, jump_key = jax.random.split(key, 4)
-    functions = compiled(model, where)
-    potential = _Potential(model, where, functions)
+    functions = compiled(model)
+    begin, advance = _nuts(warmup)
     leaves: list[np.ndarray] | None = None
     if stored is None:
-        population = learn(functions, *sweep_prior(functions, sweep_key, sweep), _generator(start_key))
-        points, history = starts(population, _generator(start_key, 1), chains), {}
+        population = learn(functions, sweep_key, sweep, progress=progress)
+        points, history = starts(population, generator(start_key), chains), {}
     else:
         leaves, parts, history = stored
-        population = Population(**parts)
+        population = Population(**{**parts, "width": float(parts["width"])})
         points = np.zeros((chains, where.size), dtype=population.centres.dtype)
-    kernel = NUTS(
-        potential_fn=potential.function,
-        inverse_mass_matrix=jnp.asarray(population.covariance, dtype=points.dtype),
-        adapt_mass_matrix=False,
-        dense_mass=True,
-        max_tree_depth=MAX_TREE_DEPTH,
+    energy = -functions.log_prior(points) - functions.log_likelihood(points, 1.0)
+    at = ParamInfo(
+        jnp.asarray(points), jnp.asarray(energy, dtype=points.dtype), _slope(model, functions, points, population)
     )
-    state = kernel.init(jax.random.split(chain_key, chains), warmup, potential.at(points, population), (), {})
+    covariance = jnp.asarray(population.covariance, dtype=points.dtype)
+    state = begin(model, jax.random.split(chain_key, chains), at, covariance)
     state = state if leaves is None else restore(state, leaves)
-    advance = jax.jit(lambda state: kernel.sample(state, (), {}))
 
     rows: list[dict[str, np.ndarray]] = []
     done, total = int(state.i[0]), warmup + draws
     with tqdm(total=total, initial=done, disable=not progress, desc="warm-up") as bar:
         while done < total:
-            state = advance(state)
-            state, accepted = _jumped(state, potential, population, _generator(jump_key, done), jumps)
+            state = advance(model, state)
+            state, accepted = _jumped(model, state, functions, population, generator(jump_key, done), jumps)
             done += 1
+            state = _with_one_step_size(state) if done == warmup else state
             if done > warmup:
                 rows.append({"jumps": accepted} | {name: np.asarray(get(state)) for name, get in _RECORDED.items()})
             if checkpoint is not None and (done % block == 0 or done in (warmup, total)):
@@ -119,48 +118,69 @@ _RECORDED: dict[str, Callable[[HMCState], jax.Array]] = {
 """What is kept of every draw, by the names that ArviZ knows."""
 
 
-class _Potential:
-    """−ln of the posterior's density of u: for NUTS, and by batches at given points."""
+@lru_cache
+def _nuts(warmup: int):
+    """What starts and what advances all chains; models that differ in data alone share the compilation."""
 
-    def __init__(self, model: Model, where: Coordinates, functions: Compiled) -> None:
-        log_likelihood = log_likelihood_at(model, where)
-        self.functions = functions
-        self.function = lambda u: -log_prior(model, where, u) - log_likelihood(u, jnp.ones_like(u[0]))
-        self._prior_slope = jax.jit(jax.vmap(jax.grad(lambda u: -log_prior(model, where, u))))
+    def energy_of(model):
+        where = coordinates(model)
+        return lambda u: -log_prior(model, where, u) - log_likelihood_at(model, where, u)
 
-    def at(self, points: Points, population: Population) -> ParamInfo:
-        """Value and gradient; differences of compiled values give the gradient, which saves compiling it once more."""
-        likelihood = self.functions.log_likelihood(points, 1.0)
-        value = -self.functions.log_prior(points) - likelihood
-        return ParamInfo(jnp.asarray(points), jnp.asarray(value, dtype=points.dtype), self.slope(points, population))
+    initialise, step = hmc(potential_fn_gen=energy_of, algo="NUTS")
 
-    def slope(self, points: Points, population: Population) -> jax.Array:
-        """The gradient alone."""
-        scale = np.sqrt(np.diag(population.covariance))
-        of_likelihood = gradients(lambda at: -self.functions.log_likelihood(at, 1.0), points, scale)
-        return self._prior_slope(jnp.asarray(points)) + jnp.asarray(of_likelihood, dtype=points.dtype)
+    @eqx.filter_jit
+    def begin(model, keys, at, covariance):
+        fixed = {"inverse_mass_matrix": covariance, "adapt_mass_matrix": False, "dense_mass": True}
+        fixed |= {"max_tree_depth": MAX_TREE_DEPTH, "model_args": (model,)}
+        return jax.vmap(lambda key, at: initialise(at, warmup, rng_key=key, **fixed))(keys, at)
+
+    @eqx.filter_jit
+    def advance(model, state):
+        return jax.vmap(lambda state: step(state, (model,)))(state)
+
+    return begin, advance
+
+
+def _with_one_step_size(state: HMCState) -> HMCState:
+    """The state with the geometric mean of the chains' step sizes: what each has learnt in a short warm-up is noisy."""
+    size = state.adapt_state.step_size
+    common = jnp.broadcast_to(jnp.exp(jnp.mean(jnp.log(size))), size.shape)
+    return state._replace(adapt_state=state.adapt_state._replace(step_size=common))
+
+
+@eqx.filter_jit
+def _prior_slope(model: Model, points: jax.Array) -> jax.Array:
+    where = coordinates(model)
+    return jax.vmap(jax.grad(lambda u: log_prior(model, where, u)))(points)
+
+
+def _slope(model: Model, functions: Compiled, points: Points, population: Population) -> jax.Array:
+    """The gradient of −ln p, that of ln L by differences of compiled values: this saves one more compilation."""
+    scale = np.sqrt(np.diag(population.covariance))
+    of_likelihood = gradients(lambda at: functions.log_likelihood(at, 1.0), points, scale)
+    return -_prior_slope(model, jnp.asarray(points)) - jnp.asarray(of_likelihood, dtype=points.dtype)
 
 
 def _jumped(
-    state: HMCState, potential: _Potential, population: Population, rng: np.random.Generator, jumps: int
+    model: Model,
+    state: HMCState,
+    functions: Compiled,
+    population: Population,
+    rng: np.random.Generator,
+    jumps: int,
 ) -> tuple[HMCState, np.ndarray]:
     """The state after the jumps, and how many each chain accepted."""
     at, log_target = np.asarray(state.z), -np.asarray(state.potential_energy, dtype=float)
     if not jumps:
         return state, np.zeros(len(at), int)
-    at, log_target, accepted = jump(population, potential.functions, rng, at, log_target, jumps)
+    at, log_target, accepted = jump(population, functions, rng, at, log_target, jumps)
     moved = accepted > 0
     if not np.any(moved):
         return state, accepted
-    slope = np.array(state.z_grad)
-    slope[moved] = np.asarray(potential.slope(at[moved], population))
-    energy = jnp.asarray(-log_target, dtype=slope.dtype)
-    return state._replace(z=jnp.asarray(at), potential_energy=energy, z_grad=jnp.asarray(slope)), accepted
-
-
-def _generator(key: PRNGKeyArray, *more: int) -> np.random.Generator:
-    """NumPy's random numbers for a key and further integers: the same after a resumption."""
-    return np.random.default_rng([*np.ravel(jax.random.key_data(key)).tolist(), *more])
+    gradient = np.array(state.z_grad)
+    gradient[moved] = np.asarray(_slope(model, functions, at[moved], population))
+    energy = jnp.asarray(-log_target, dtype=gradient.dtype)
+    return state._replace(z=jnp.asarray(at), potential_energy=energy, z_grad=jnp.asarray(gradient)), accepted
 
 
 def _appended(history: Mapping[str, np.ndarray], rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -173,7 +193,7 @@ def _appended(history: Mapping[str, np.ndarray], rows: list[dict[str, np.ndarray
 
 def _result(where: Coordinates, history: Mapping[str, np.ndarray], configuration: Mapping[str, Any]) -> Posterior:
     by_chain = {name: np.swapaxes(values, 0, 1) for name, values in history.items()}
-    values = jax.jit(jax.vmap(jax.vmap(lambda u: constrain(where, u))))(jnp.asarray(by_chain.pop("u")))
+    values = jax.vmap(jax.vmap(lambda u: constrain(where, u)))(jnp.asarray(by_chain.pop("u")))
     return make_posterior(
         {name: np.asarray(part) for name, part in values.items()}, by_chain, where.units, configuration
     )
