@@ -1,39 +1,6 @@
 """Differentiable propagation of high-energy neutrinos through the cosmic neutrino background."""
 
-from jaxnu.cosmology import Cosmology as Cosmology
-from jaxnu.earth import binned_flux as binned_flux
-from jaxnu.earth import flux_at_earth as flux_at_earth
-from jaxnu.evolutions import BLLac as BLLac
-from jaxnu.evolutions import Flat as Flat
-from jaxnu.evolutions import GammaRayBursts as GammaRayBursts
-from jaxnu.evolutions import MadauDickinson as MadauDickinson
-from jaxnu.evolutions import PowerEvolution as PowerEvolution
-from jaxnu.evolutions import SingleRedshift as SingleRedshift
-from jaxnu.evolutions import SmoothStarFormation as SmoothStarFormation
-from jaxnu.evolutions import StarFormation as StarFormation
-from jaxnu.evolutions import TabulatedEvolution as TabulatedEvolution
-from jaxnu.icecube import datasets as datasets
-from jaxnu.icecube import load as load
-from jaxnu.inference import default_prior as default_prior
-from jaxnu.inference import evidence as evidence
-from jaxnu.inference import fit as fit
-from jaxnu.inference import nested as nested
-from jaxnu.inference import posterior as posterior
-from jaxnu.inference import sample as sample
-from jaxnu.mediators import LmuLtau as LmuLtau
-from jaxnu.mesh import Resolution as Resolution
-from jaxnu.neutrinos import Mixing as Mixing
-from jaxnu.neutrinos import Neutrinos as Neutrinos
-from jaxnu.propagation import Spectrum as Spectrum
-from jaxnu.propagation import propagate as propagate
-from jaxnu.rates import mean_free_path as mean_free_path
-from jaxnu.rates import optical_depth as optical_depth
-from jaxnu.relics import Relics as Relics
-from jaxnu.scan import sweep as sweep
-from jaxnu.sources import Source as Source
-from jaxnu.spectra import BrokenPowerLaw as BrokenPowerLaw
-from jaxnu.spectra import CutoffPowerLaw as CutoffPowerLaw
-from jaxnu.spectra import LogParabola as LogParabola
-from jaxnu.spectra import PowerLaw as PowerLaw
-from jaxnu.spectra import TabulatedSpectrum as TabulatedSpectrum
-from jaxnu.universe import Universe as Universe
+import lazy_loader
+
+# Names are listed in __init__.pyi and imported when they are first used: a spectrum needs no sampler.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -114,7 +114,7 @@ def _box(line: _Lumped, mean, middle, leaving, rises, falls, within):
     half = jnp.minimum(line.width / 2, jnp.minimum(mean, 1 - mean))
     a, b = mean - half, mean + half
 
-    steep = safe / jnp.clip(leaving, 1e-10 * safe, safe)
+    steep = 1 / jnp.clip(leaving / safe, 1e-10, 1.0)
     log_steep = jnp.log(steep)
     growth = jnp.maximum(jnp.log1p((log_steep + jnp.log1p(log_steep)) * steep), 1e-2)
     start = safe / (steep * growth)

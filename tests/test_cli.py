@@ -13,7 +13,7 @@ import tomli_w
 from jax import monitoring
 
 import jaxnu
-from jaxnu.cli.build import make_model
+from jaxnu.cli.model import make_model
 from jaxnu.cli.settings import KINDS
 from jaxnu.cli.toml import read_toml, settings_from, to_toml
 from jaxnu.inference import load_posterior

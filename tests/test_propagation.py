@@ -82,6 +82,36 @@ def test_single_precision():
     np.testing.assert_allclose(value, flux(universe, energy), rtol=1e-3)
 
 
+def test_gradients_in_single_precision():
+    """Derivatives of ln(flux), forward and reverse, against double precision: nothing underflows on the way."""
+    edges = jnp.geomspace(1e4, 1e7, 10)
+
+    def log_flux(theta):
+        mass, coupling, lightest, index = theta
+        universe = jax.tree.map(lambda leaf: leaf.astype(theta.dtype), build())
+        universe = eqx.tree_at(
+            lambda all: (
+                all.mediator.mass,
+                all.mediator.coupling,
+                all.neutrinos.lightest,
+                all.source.spectrum.index,
+            ),
+            universe,
+            (jnp.exp(mass), jnp.exp(coupling), lightest, index),
+        )
+        return jnp.log(jnp.sum(binned_flux(universe, edges.astype(theta.dtype), Resolution(80, 20)), axis=0))
+
+    forward, reverse = jax.jit(jax.jacfwd(log_flux)), jax.jit(jax.jacrev(log_flux))
+    for point in ((6.5, 5e-4, 0.02, 2.5), (4.0, 3e-5, 0.0, 2.0), (10.0, 3e-2, 0.1, 3.0)):
+        theta = jnp.asarray([np.log(point[0]), np.log(point[1]), *point[2:]])
+        truth = np.asarray(forward(theta))
+        scale = np.max(np.abs(truth), axis=0)
+        for slopes in (forward, reverse):
+            found = slopes(theta.astype(jnp.float32))
+            assert found.dtype == jnp.float32
+            np.testing.assert_allclose(np.asarray(found) / scale, truth / scale, atol=5e-3)
+
+
 HARD = [
     jnp.asarray(column)
     for column in zip(*product((0.3, 300.0), (1e-8, 0.1), (0.0, 0.5), (1.0, 4.0), (1e-3, 20.0)), strict=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import tomli_w
 
-from jaxnu.cli.build import make_model
+from jaxnu.cli.model import make_model
 from jaxnu.cli.settings import FitSettings
 from jaxnu.cli.words import BEST, POWER_LAW, best_fit_in_words, duration, say
 from jaxnu.inference import Fit, Model, fit, flux_points

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import jax
 
-from jaxnu.cli import fit, plot, posterior, profile, spectrum, sweep
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.folder import close_folder, open_folder
 from jaxnu.cli.parser import parse
@@ -17,7 +17,6 @@ from jaxnu.cli.settings import KINDS, SweepSettings
 from jaxnu.cli.toml import merge, read_toml, settings_from
 from jaxnu.cli.words import say
 
-_COMMANDS = {"posterior": posterior, "fit": fit, "profile": profile, "spectrum": spectrum}
 _DEMONSTRATION = "This was a demonstration with small settings (--quick): see that it works, do not use its numbers."
 
 
@@ -32,17 +31,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     asked = parse(argv)
+    # One module per command, imported when it is asked for: the sampler's imports take longer than a spectrum.
+    command = import_module(f"jaxnu.cli.{asked.command}")
     if asked.command == "plot":
         _set_up_jax()
-        return plot.run(asked)
+        return command.run(asked)
     tables = {} if asked.config is None else read_toml(asked.config, asked.command)
     small = {"quick": True, **KINDS[asked.command].small} if asked.quick else {}
     settings = settings_from(asked.command, merge(tables, small, asked.tables))
     try:
         _set_up_jax()
         if isinstance(settings, SweepSettings):
-            return sweep.run(settings, asked)
-        command = _COMMANDS[asked.command]
+            return command.run(settings, asked)
         subject = command.prepare(settings)
         goes_on = open_folder(asked.output, settings, asked.overwrite)
         if goes_on:
@@ -51,8 +51,7 @@ def _run(argv: Sequence[str]) -> int:
     except OSError as error:
         raise Refused(f"cannot write into {asked.output}: {error.strerror or error}") from error
     except KeyboardInterrupt:
-        continues = (_COMMANDS | {"sweep": sweep})[asked.command].CONTINUES
-        print(f"\nInterrupted: the same command again {continues}.", file=sys.stderr)
+        print(f"\nInterrupted: the same command again {command.CONTINUES}.", file=sys.stderr)
         return 130
     if settings.quick:
         words += f"\n{_DEMONSTRATION}"
@@ -64,6 +63,9 @@ def _run(argv: Sequence[str]) -> int:
 def _set_up_jax() -> None:
     """Double precision, and compiled code kept for the next run where the user's programs keep such things."""
     jax.config.update("jax_enable_x64", True)
+    # What compiles fast is kept too: there are many such programs.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(caches / "jaxnu"))

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxnu.cli.build import make_model
 from jaxnu.cli.fields import Refused
+from jaxnu.cli.model import make_model
 from jaxnu.cli.settings import PosteriorSettings
 from jaxnu.cli.toml import read_toml, settings_from
 from jaxnu.cli.words import BEST, POWER_LAW

@@ -9,15 +9,14 @@ from pathlib import Path
 import jax
 import tomli_w
 
-from jaxnu.cli.build import make_model
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.fit import fit_tables
 from jaxnu.cli.folder import CHECKPOINT
+from jaxnu.cli.model import make_model
 from jaxnu.cli.pictures import FIT, MOMENT, POSTERIOR, draw_posterior
 from jaxnu.cli.settings import PosteriorSettings
 from jaxnu.cli.words import bayes_factor_in_words, best_fit_in_words, duration, say
-from jaxnu.inference import Model, Posterior, fit, nested, sample, summary_table, verdict
-from jaxnu.inference.importance import evidence
+from jaxnu.inference import Model, Posterior, evidence, fit, nested, sample, summary_table, verdict
 
 CONTINUES = "goes on from the last saved block of draws"
 prepare = make_model

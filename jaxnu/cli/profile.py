@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import tomli_w
 
-from jaxnu.cli.build import make_model
 from jaxnu.cli.fields import Refused
+from jaxnu.cli.model import make_model
 from jaxnu.cli.pictures import BANK, MOMENT, PSEUDO, draw_profile
 from jaxnu.cli.settings import ProfileSettings
 from jaxnu.cli.words import duration, say

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect
+from typing import TYPE_CHECKING
 
-from jaxnu.inference import Fit, Posterior
-from jaxnu.inference.importance import Evidence
+if TYPE_CHECKING:
+    from jaxnu.inference import Evidence, Fit, Posterior
 
 BEST, POWER_LAW = "best fit with Z′", "best power law"
 

@@ -93,7 +93,7 @@ def log_density(population: Population, points: Points, log_prior: PerPoint) -> 
     x, y = (np.linalg.solve(cholesky, all_.T.astype(float)).T for all_ in (points, population.centres))
     square = np.maximum(np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)[None] - 2 * x @ y.T, 0) / FREEDOM
     for share, width in ((WIDE_SHARE, 1.0), (1 - WIDE_SHARE, population.width)):
-        shape = (1 + square / width**2) ** (-(FREEDOM + size) / 2)
+        shape = np.exp(-(FREEDOM + size) / 2 * np.log1p(square / width**2))
         kernels = np.log(shape @ population.weights) + norm - size * math.log(width)
         parts.append(math.log((1 - PRIOR_SHARE) * share) + kernels)
     return np.logaddexp.reduce(parts)
@@ -146,8 +146,9 @@ def _kernels(points: Points, log_weight: PerPoint, spread: Float[np.ndarray, " u
     # Few points say little about correlations: shrink towards the diagonal, and that towards the prior by a hundredth.
     diagonal = np.diag(np.minimum(np.diag(covariance) + 0.01 * spread, spread))
     covariance = (effective * covariance + size * diagonal) / (effective + size)
-    # Most of the prior's draws are far from the data: without them densities cost less.
-    counts = weights > 1e-3 / len(weights)
+    # Most draws are far from the data, and together weigh a hundredth: without them densities cost less.
+    order = np.argsort(weights)
+    counts = order[np.cumsum(weights[order]) > 0.01]
     weights = weights[counts] / np.sum(weights[counts])
     return Population(points[counts], weights, covariance, float(effective ** (-1 / (size + 4))))
 

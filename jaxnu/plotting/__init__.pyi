@@ -1,0 +1,17 @@
+from .chains import chains_figure as chains_figure
+from .corner import corner_figure as corner_figure
+from .maps import map_figure as map_figure
+from .maps import plot_best as plot_best
+from .maps import plot_muon_moment as plot_muon_moment
+from .maps import plot_regions as plot_regions
+from .maps import plot_white_dwarf as plot_white_dwarf
+from .plane import plane_figure as plane_figure
+from .predictive import predictive_figure as predictive_figure
+from .pseudo import limits_figure as limits_figure
+from .pseudo import significance_figure as significance_figure
+from .spectrum import interaction_figure as interaction_figure
+from .spectrum import plot_bands as plot_bands
+from .spectrum import plot_flux as plot_flux
+from .spectrum import plot_points as plot_points
+from .spectrum import plot_pulls as plot_pulls
+from .spectrum import spectrum_figure as spectrum_figure
