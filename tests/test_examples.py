@@ -9,15 +9,16 @@ import pytest
 
 import jaxnu
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+FOLDER = Path(__file__).parents[1] / "examples"
+EXAMPLES = dict.fromkeys(sorted(FOLDER.glob("*.py")), ()) | {FOLDER / "study" / "study.py": ("--quick",)}
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_example_runs(example, tmp_path):
+@pytest.mark.parametrize(("example", "options"), EXAMPLES.items(), ids=[path.stem for path in EXAMPLES])
+def test_example_runs(example, options, tmp_path):
     package = str(Path(jaxnu.__file__).parents[1])
     search = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
-        [sys.executable, str(example)],
+        [sys.executable, str(example), *options],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": search, "MPLBACKEND": "agg"},
         capture_output=True,

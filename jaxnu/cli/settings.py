@@ -79,9 +79,9 @@ class Sampling:
 class Nested:
     """Nested sampling, if that is the method."""
 
-    live: int = count(400, "live points", least=50)
+    live: int = count(200, "live points", least=50)
     steps: int = count(2, "slice-sampling steps per new point and parameter")
-    batch: int = count(40, "live points replaced at once, fewer than there are")
+    batch: int = count(20, "live points replaced at once, fewer than there are")
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ MAX_DIVERGENT = 0.01
 MAX_EVIDENCE_ERROR = 0.5
 """Error of ln Z in nats: a Bayes factor is then known to a factor of 1.6."""
 
-MAX_MEMORY = 0.5
-"""Correlation of new points with those they started from above which ln Z scatters more than its error says."""
+MAX_MEMORY = 0.3
+"""Correlation m of new points with those they come from; ln Z may scatter √((1 + m)/(1 − m)) times what is reported."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def verdict(result: Posterior) -> str:
     """ "Trust this: …" or "Do not trust this: …" with every reason.
 
     Trust asks for r̂ < 1.02, bulk and tail ESS ≥ 400 for every parameter and at most 1 % divergent draws; of a nested
-    run for an effective sample size ≥ 400, an error of ln Z ≤ 0.5 and a memory ≤ 0.5 (see `nested`).
+    run for an effective sample size ≥ 400, an error of ln Z ≤ 0.5 and a memory ≤ 0.3 (see `nested`).
     """
     if result.log_evidence is not None:
         return _nested_verdict(result)

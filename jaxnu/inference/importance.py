@@ -17,7 +17,7 @@ from jaxnu.inference.population import draw, learn, log_density
 from jaxnu.inference.posterior import Model
 
 MIN_EFFECTIVE = 100
-"""Fewer effective draws than this, and the error itself is not known."""
+"""With fewer effective draws than this the error itself is not known."""
 
 BLOCK = 256
 """Draws between two steps of the progress bar."""
@@ -29,13 +29,14 @@ class Evidence:
 
     log_evidence: float
     error: float
-    """Standard error of ln Z."""
+    """Standard error of ln Z; infinite where fewer than 100 draws count, for then it is not known."""
     effective: float
     """Kish's effective number of draws, (Σw)²/Σw²."""
     values: dict[str, np.ndarray]
     """By site, first axis the draw."""
     weights: Float[np.ndarray, " draw"]
     """They add up to 1."""
+    log_likelihood: Float[np.ndarray, " draw"]
 
     def quantiles(self, name: str, levels: Float[np.ndarray, " level"]) -> Float[np.ndarray, " level"]:
         """Quantiles of a scalar site under the posterior."""
@@ -51,8 +52,7 @@ def evidence(
 
     Z = ⟨w⟩ with w = L π/q over draws from q, which is unbiased for any q that is nowhere zero; the error follows from
     the spread of w. Two models are compared by the difference of their ln Z, the logarithm of the Bayes factor.
-    Raises ValueError for numbers that are not positive and if fewer than 100 draws count, for then the error itself is
-    not known: take more.
+    Raises ValueError for numbers that are not positive and for a likelihood that is nowhere finite.
     """
     if min(draws, sweep) < 1:
         raise ValueError(f"evidence needs draws ≥ 1 and sweep ≥ 1, got draws={draws}, sweep={sweep}")
@@ -61,22 +61,22 @@ def evidence(
     learn_key, draw_key = jax.random.split(key)
     population = learn(functions, learn_key, sweep, progress=progress)
     points = draw(population, functions, generator(draw_key), draws)
+
+    def weigh(block):
+        value, prior = functions.log_likelihood(block, 1.0), functions.log_prior(block)
+        return value, value + prior - log_density(population, block, prior)
+
     blocks = tqdm(np.array_split(points, -(-draws // BLOCK)), disable=not progress, desc="evidence")
-    log_likelihood = np.concatenate([functions.log_likelihood(block, 1.0) for block in blocks])
-    prior = functions.log_prior(points)
-    log_weight = log_likelihood + prior - log_density(population, points, prior)
+    log_likelihood, log_weight = np.concatenate([weigh(block) for block in blocks], axis=1)
     highest = np.max(log_weight)
     weights = np.exp(log_weight - highest)
     effective = np.sum(weights) ** 2 / np.sum(weights**2)
-    if effective < MIN_EFFECTIVE:
-        raise ValueError(
-            f"only {effective:.0f} of {draws} draws count, fewer than {MIN_EFFECTIVE}: raise draws or sweep"
-        )
     values = jax.vmap(lambda u: constrain(where, u))(jnp.asarray(points))
     return Evidence(
         log_evidence=float(highest + np.log(np.mean(weights))),
-        error=math.sqrt(1 / effective - 1 / draws),
+        error=math.sqrt(1 / effective - 1 / draws) if effective >= MIN_EFFECTIVE else math.inf,
         effective=float(effective),
         values={name: np.asarray(part) for name, part in values.items()},
         weights=weights / np.sum(weights),
+        log_likelihood=log_likelihood,
     )

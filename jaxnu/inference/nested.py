@@ -46,9 +46,9 @@ def nested(
     model: Model,
     key: PRNGKeyArray,
     *,
-    live: int = 400,
+    live: int = 200,
     steps: int = 2,
-    batch: int = 40,
+    batch: int = 20,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Posterior:
