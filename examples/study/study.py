@@ -74,7 +74,8 @@ def draw(table):
     ax.axvline(0, color="0.6", lw=0.8, zorder=0)
     ax.set_yticks(rows, [f"{data}\n{form}" for data, form in zip(table["data"], table["likelihood"], strict=True)])
     ax.set_xlabel("ln of the Bayes factor, first : second (grey: hardly any evidence)")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.35, 1.0 + 0.9 / len(table)), ncols=2, frameon=False)
+    ax.set_ylim(-0.6, len(table) - 0.4)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 

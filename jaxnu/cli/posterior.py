@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +21,14 @@ from jaxnu.cli.words import bayes_factor_in_words, best_fit_in_words, duration, 
 from jaxnu.inference import Model, Posterior, evidence, fit, nested, sample, summary_table, verdict
 
 CONTINUES = "goes on from the last saved block of draws"
-prepare = make_model
+
+
+def prepare(settings: PosteriorSettings) -> Model:
+    """The model; nested sampling has independent points to compute, for which every core becomes a device."""
+    if settings.sampling.method == "nested":
+        with suppress(RuntimeError):  # a program that has used JAX before keeps the devices that it has
+            jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    return make_model(settings)
 
 
 def run(settings: PosteriorSettings, model: Model, folder: Path, quiet: bool) -> str:

@@ -32,9 +32,9 @@ REMAINDER = 0.01
 """Share of Z in the live points at which a run ends; they count, so that this is not an error."""
 
 WIDTH = 2.0
-"""Length of the interval in which a slice is looked for, in differences of live points."""
+"""Length of the interval in which a slice is looked for, in differences of live points: most is forgotten per value."""
 
-SHRINKAGES = 500
+SHRINKAGES = 200
 """Simulated sequences of prior volumes, whose values of ln Z have the mean and the error that are reported."""
 
 History = Mapping[str, np.ndarray]
@@ -54,14 +54,16 @@ def nested(
 ) -> Posterior:
     """ln Z, Z = ∫ Π_t L_t dprior, and draws of equal weight by nested slice sampling (2601.23252) with `live` points.
 
-    Over and over, the `batch` live points of lowest likelihood give way to new ones with a higher one: others' copies
-    after `steps` slice-sampling steps per parameter. Devices share a batch; CPUs go through it point by point, others
-    compute it at once and want it to be up to half of `live`. It ends when the live points hold 1 % of Z.
+    Over and over, the `batch` live points of lowest likelihood give way to copies of better ones that go `steps`
+    slice-sampling steps per parameter without falling below what was removed. Devices share a batch; CPUs go through it
+    point by point, others compute it at once and want it to be up to half of `live`. It ends when the live points hold
+    less than 1 % of Z.
 
-    The result has `log_evidence` and `log_evidence_error` (nats), which falls as 1/√live, and as many draws as the
-    weighted points are worth (Kish). The log of a Bayes factor is the difference of two `log_evidence`, of models with
-    the same data. With `checkpoint`, a directory, all is written after every batch; the same call continues from there
-    and gives the result of an uninterrupted run.
+    The result has `log_evidence` and `log_evidence_error` (nats, ∝ 1/√live), and as many draws as the weighted points
+    are worth (Kish). The log of a Bayes factor is the difference of `log_evidence` of two models with the same data.
+    The attributes of `inference_data` also tell `likelihood_calls`, and `memory`, the correlation between the ranks of
+    ln L where new points start and where they end. With `checkpoint`, a directory, all is written after every batch;
+    the same call continues from there and gives the result of an uninterrupted run.
     Raises ValueError for numbers out of range, a likelihood that is finite at none of the first live points, and a
     checkpoint of another configuration.
     """
@@ -152,8 +154,8 @@ def _interval(key, in_slice, width, max_expansions):
 def _renewal(step: Callable[..., Any], slices: int, batch: int) -> Callable[..., Any]:
     """How a batch of new points is made: each starts at a random survivor and is where `slices` steps have led it.
 
-    Also reports `calls`, the values of the likelihood that a point has cost, and `memory`, the mean of which is the
-    correlation between the ranks of ln L where points start and where they end.
+    Also reports `calls`, the values of the likelihood that a point has cost, and `memory`, the mean of which is that of
+    the result.
     """
 
     def renewed(particles, threshold, key):
