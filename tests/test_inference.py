@@ -180,7 +180,7 @@ def test_jumps_carry_chains_between_modes():
 
 def test_chains_that_hardly_cross_are_not_trusted():
     found = sample(two_modes(), jax.random.key(4), chains=6, warmup=20, draws=60, sweep=256, jumps=0, progress=False)
-    assert np.sum(np.ptp(found.draws["index"], axis=1) < 0.7) >= 5
+    assert np.sum(np.ptp(found.draws["index"], axis=1) < 0.7) >= 3
     assert np.ptp(found.draws["index"]) > 0.9
     assert verdict(found).startswith("Do not trust this: r̂ = ")
     assert "for index" in verdict(found)

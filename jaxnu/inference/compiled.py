@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -14,8 +16,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior, prior_draw
 from jaxnu.inference.posterior import Model, log_likelihoods, universe_at
 
-BATCH = 16
-"""Points evaluated at once; every batch is padded to it, so that it is compiled once."""
+BATCH, BATCH_OF_CPU = 16, 4
+"""Points evaluated in one call; every batch is padded to it, so that it is compiled once."""
 
 Points = Float[np.ndarray, "point u"]
 PerPoint = Float[np.ndarray, " point"]
@@ -88,9 +90,21 @@ def sweep_prior(functions: Compiled, key: PRNGKeyArray, count: int) -> tuple[Poi
 
 
 def _in_batches(function: Callable[[Array], Array], points: np.ndarray) -> np.ndarray:
-    padded = np.resize(points, (-(-len(points) // BATCH) * BATCH, *points.shape[1:]))
-    batches = np.split(padded, len(padded) // BATCH)
-    return np.concatenate([np.asarray(function(jnp.asarray(batch))) for batch in batches])[: len(points)]
+    size = BATCH_OF_CPU if jax.default_backend() == "cpu" else BATCH
+    padded = np.resize(points, (-(-len(points) // size) * size, *points.shape[1:]))
+
+    # Threads have settings of their own, and other settings mean another compilation.
+    @jax.numpy_dtype_promotion("standard")
+    @jax.numpy_rank_promotion("allow")
+    def found(batch):
+        return np.asarray(function(jnp.asarray(batch)))
+
+    first, *rest = np.split(padded, len(padded) // size)
+    done = [found(first)]  # alone, for it may have to be compiled
+    # One point keeps one core busy: every core takes a batch.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done += pool.map(found, rest)
+    return np.concatenate(done)[: len(points)]
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
