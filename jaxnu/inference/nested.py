@@ -55,9 +55,9 @@ def nested(
     """ln Z, Z = ∫ Π_t L_t dprior, and draws of equal weight by nested slice sampling (2601.23252) with `live` points.
 
     Over and over, the `batch` live points of lowest likelihood give way to copies of better ones that go `steps`
-    slice-sampling steps per parameter without falling below what was removed. Devices share a batch; CPUs go through it
-    point by point, others compute it at once and want it to be up to half of `live`. It ends when the live points hold
-    less than 1 % of Z.
+    slice-sampling steps per parameter without falling below what was removed. It ends when the live points hold less
+    than 1 % of Z. Devices share a batch. CPUs go through their share point by point, one core each: make every core a
+    device by `jax.config.update("jax_num_cpu_devices", cores)`. Others compute it at once: give them up to `live`/2.
 
     The result has `log_evidence` and `log_evidence_error` (nats, ∝ 1/√live), and as many draws as the weighted points
     are worth (Kish). The log of a Bayes factor is the difference of `log_evidence` of two models with the same data.
