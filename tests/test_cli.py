@@ -186,7 +186,7 @@ def test_posterior_is_interrupted_killed_and_resumed(run, cache, tmp_path):
             assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
             time.sleep(0.05)
         process.send_signal(sent)
-        return process.wait(60), process.communicate()[1]
+        return process.wait(180), process.communicate()[1]
 
     code, complaint = stopped_by(signal.SIGINT)
     assert code == 130

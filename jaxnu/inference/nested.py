@@ -6,17 +6,11 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from blackjax.mcmc.slice import build_kernel as build_slice
-from blackjax.ns.adaptive import AdaptiveNSState, init
-from blackjax.ns.base import NSInfo, StateWithLogLikelihood, init_state_strategy
-from blackjax.ns.from_mcmc import build_kernel
-from blackjax.ns.nss import slice_constrained_step
-from blackjax.ns.utils import log_weights
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, PRNGKeyArray
 from tqdm.auto import tqdm
@@ -27,6 +21,11 @@ from jaxnu.inference.configuration import describe
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior
 from jaxnu.inference.posterior import Model
 from jaxnu.inference.result import Posterior, make_posterior
+
+# BlackJAX starts JAX's backend when it is imported, and processes on several nodes must find each other before that:
+# it is imported where it is used.
+if TYPE_CHECKING:
+    from blackjax.ns.adaptive import AdaptiveNSState
 
 REMAINDER = 0.01
 """Share of Z in the live points at which a run ends; they count, so that this is not an error."""
@@ -73,11 +72,12 @@ def nested(
     stored = load_checkpoint(checkpoint, configuration) if checkpoint is not None else None
     sweep_key, run_key, result_key = jax.random.split(key, 3)
     if stored is None:
-        points, values = sweep_prior(compiled(model), sweep_key, live)
-        state, history = _begin(model, where, points, values), {}
+        functions = compiled(model)
+        points, values = sweep_prior(functions, sweep_key, live)
+        state, history = _begin(points, functions.log_prior(points), values), {}
     else:
         leaves, _, history = stored
-        state = restore(_begin(model, where, np.zeros((live, where.size)), np.zeros(live)), leaves)
+        state = restore(_begin(np.zeros((live, where.size)), np.zeros(live), np.zeros(live)), leaves)
     state = jax.device_put(state, _everywhere())
     advance = _kernel(model, where, steps * where.size, batch)
     with tqdm(disable=not progress, desc="nested sampling", unit=" points", initial=_dead(history)) as bar:
@@ -101,16 +101,23 @@ def _check(where: Coordinates, live: int, steps: int, batch: int) -> None:
         )
 
 
-def _begin(model: Model, where: Coordinates, points: Points, values: PerPoint) -> AdaptiveNSState:
-    """The state with these live points, drawn from the prior."""
-    u = jnp.asarray(points)
-    prior = jax.jit(jax.vmap(lambda u: log_prior(model, where, u)))(u)
-    particles = StateWithLogLikelihood(u, prior, jnp.asarray(values, dtype=u.dtype), jnp.full_like(prior, jnp.nan))
-    return init(u, lambda _: particles)
+def _begin(points: Points, log_prior: PerPoint, log_likelihood: PerPoint) -> AdaptiveNSState:
+    """The state with these live points."""
+    from blackjax.ns.adaptive import init
+    from blackjax.ns.base import StateWithLogLikelihood
+
+    born = np.full(len(points), np.nan)
+    columns = (jnp.asarray(column, dtype=points.dtype) for column in (points, log_prior, log_likelihood, born))
+    return init(points, lambda _: StateWithLogLikelihood(*columns))
 
 
 def _kernel(model: Model, where: Coordinates, slices: int, batch: int) -> Callable[..., Any]:
     """One batch, compiled: (key, state) → (state, what died). It moves in u: no walls, and every prior has it."""
+
+    from blackjax.mcmc.slice import build_kernel as build_slice
+    from blackjax.ns.base import init_state_strategy
+    from blackjax.ns.from_mcmc import build_kernel
+    from blackjax.ns.nss import slice_constrained_step
 
     def log_likelihood(u):
         value = log_likelihood_at(model, where, u)
@@ -225,6 +232,9 @@ def _result(
     configuration: Mapping[str, Any],
 ) -> Posterior:
     """ln Z and its error over simulated prior volumes (Skilling 2006), and draws by systematic resampling."""
+    from blackjax.ns.base import NSInfo, StateWithLogLikelihood
+    from blackjax.ns.utils import log_weights
+
     weight_key, offset_key, order_key = jax.random.split(key, 3)
     points = _joined(history, state.particles._asdict())
     particles = StateWithLogLikelihood(**points)
