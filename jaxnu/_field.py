@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -29,3 +30,11 @@ def require(ok: Any, message: str) -> None:
     """Raise ValueError with `message` if `ok` is known here to be false; traced values pass."""
     if not isinstance(ok, Tracer) and not np.all(ok):
         raise ValueError(message)
+
+
+def require_range(name: str, low: float, high: float, positive: bool = False) -> None:
+    """Raise ValueError unless low < high, both finite and, if asked, positive."""
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"the range of {name} must be two finite numbers, the lower first, got {low} and {high}")
+    if positive and low <= 0:
+        raise ValueError(f"the range of {name} must be positive, got {low} to {high}")

@@ -113,8 +113,8 @@ def exponential_integral(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     inverse = x > 1
     y = jnp.where(inverse, 1 / jnp.maximum(x, 1.0), x)
     up, down = (0.5614594836, 24.847383, 93.41365, 42.775159), (1.0, 40.077433, 114.25712, 42.775159)
-    low, high = (polynomial(up, y) / polynomial(down, y), polynomial(up[::-1], y) / polynomial(down[::-1], y))
-    return jnp.log1p(jnp.where(inverse, high, low) / x)
+    high, low = (jnp.where(inverse, polynomial(c[::-1], y), polynomial(c, y)) for c in (up, down))
+    return jnp.log1p(high / (low * x))
 
 
 @exponential_integral.defjvp

@@ -31,10 +31,10 @@ def found(model):
 def test_asimov_data_are_fitted_perfectly_by_their_truth_alone(model):
     truth = universe_at(model, POINT)
     for first, exposure in ((asimov(model, truth), 8.0), (asimov(model, truth, exposure=2.0), 2.0)):
-        data = measurement(flux_points(first))
+        data = measurement(flux_points(first.terms))
         assert float(chi2(data, data.value)) == 0
         assert first.terms[2] is model.terms[2]
-        plain = measurement(flux_points(model))
+        plain = measurement(flux_points(model.terms))
         points = np.asarray(plain.rate == 0)
         product = np.asarray(plain.minus * plain.plus)[points] / exposure
         np.testing.assert_allclose(np.asarray(data.plus**2)[points], product)
@@ -67,8 +67,8 @@ def test_information_of_the_amplitude_alone_is_that_of_simulated_scores(model):
     """E[(d ln L/dA)²] over data drawn from the present likelihood itself, split normals and Poisson counts."""
     known = tuple(name for name in POINT if name != "amplitude")
     expected = forecast(model, POINT, exposure=1.0, fixed=known).fisher[0, 0]
-    data = measurement(flux_points(model))
-    height = measurement(flux_points(asimov(model, universe_at(model, POINT)))).value
+    data = measurement(flux_points(model.terms))
+    height = measurement(flux_points(asimov(model, universe_at(model, POINT)).terms)).value
     many = simulate(data, height, jax.random.key(0), 40000)
     score = jax.vmap(jax.grad(lambda a, one: -0.5 * chi2(one, a / 1.5 * height)), (None, 0))(jnp.asarray(1.5), many)
     assert np.mean(score) == pytest.approx(0, abs=4 * np.sqrt(expected / 40000))

@@ -46,10 +46,10 @@ SHELLS = [(30.0, -40.0), (3.0, -25.0), (0.6, -0.4), (0.1, -30.0), (6.0, 1.0), (1
 @pytest.mark.parametrize("edges", SHELLS)
 @pytest.mark.parametrize("depth", [1e-3, 0.1, 1.0, 5.0, 50.0])
 def test_response(edges, depth):
-    """Survival exactly, escape to 0.02 and tilts to 0.12 and 0.05 of 1, at any depth, width and place of the line."""
+    """Survival exactly, escape to 0.013 and tilts to 0.12 and 0.05 of 1, at any depth, width and place of the line."""
     response, s, tau = respond(*edges, depth)
     np.testing.assert_allclose(response["survival"], np.exp(-depth), rtol=1e-5)
-    np.testing.assert_allclose(response["escape"], mean(s, np.exp(-tau)), atol=0.021)
+    np.testing.assert_allclose(response["escape"], mean(s, np.exp(-tau)), atol=0.013)
     tilted = mean(s, 3 * (2 * s - 1) * np.exp(-tau))
     np.testing.assert_allclose(response["tilted_escape"], tilted, atol=0.12 * (1 - np.exp(-depth)))
     # Of those that enter, e^{τ(s) − τ} are left at s; the rest was absorbed farther out.
@@ -89,7 +89,7 @@ def test_slopes_of_the_response_are_finite():
         return sum(jnp.sum(part) for part in shell_response(jnp.eye(3), line(near, unit), line(far, unit)))
 
     slope = jax.jit(jax.grad(total, (0, 1, 2)))
-    for near, far in [*SHELLS, (0.0, -1.0), (1.0, 0.0), (1e4, -1e4), (1e-12, -1e-12)]:
+    for near, far in [*SHELLS, (0.0, -1.0), (1.0, 0.0), (1e4, -1e4), (1e-12, -1e-12), (400.0, 350.0), (-350.0, -400.0)]:
         for unit in (0.0, 1e-30, 1e-3, 1.0, 1e12):
             assert np.all(np.isfinite(slope(near, far, unit))), (near, far, unit)
 

@@ -407,7 +407,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(tmp_path, argument
     [
         (lambda: sobol({"x": (0.0, 1.0)}, 100), "power of 2"),
         (lambda: sobol({"x": (1.0, 0.0)}, 64), "the lower first"),
-        (lambda: latin_hypercube({"x": (0.0, 1.0)}, 10, log=["x"]), "positive to be spread in the logarithm"),
+        (lambda: latin_hypercube({"x": (0.0, 1.0)}, 10, log=["x"]), "range of x must be positive"),
         (lambda: latin_hypercube({"x": (0.0, 1.0)}, 10, log=["y"]), "not among the ranges"),
         (lambda: listed({"x": [1.0], "y": [1.0, 2.0]}), "equally long, got x 1, y 2"),
         (lambda: start_processes("localhost:1"), "belong together"),

@@ -131,7 +131,7 @@ def test_sweep_of_binned_fluxes_is_the_flux(tmp_path):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: ProfileLikelihood(()), "at least one term"),
+        (lambda: ProfileLikelihood(()), "needs flux points"),
         (lambda: ProfileLikelihood((lambda universe: 0.0,)), "needs flux points"),
         (lambda: ProfileLikelihood(TERMS, amplitude=(2.0, 1.0)), "amplitude must be an ascending range"),
         (lambda: ProfileLikelihood(TERMS, index=(3.0, 2.0)), "index must be an ascending range"),

@@ -28,7 +28,9 @@ def run(settings: FitSettings, model: Model, folder: Path, quiet: bool) -> str:
     (folder / "fit.toml").write_text(tomli_w.dumps(fit_tables(best)), encoding="utf-8")
     say("Drawing.", quiet)
     lines = {BEST: best.universe, POWER_LAW: best.power_law_universe}
-    spectrum_figure(flux_points(model), lines, resolution=model.resolution).savefig(folder / "spectrum.png", dpi=200)
+    spectrum_figure(flux_points(model.terms), lines, resolution=model.resolution).savefig(
+        folder / "spectrum.png", dpi=200
+    )
     place = f"In {folder}: fit.toml, spectrum.png, config.toml ({duration(time.monotonic() - start)})."
     return "\n".join([best_fit_in_words(best), *best.remarks, place])
 

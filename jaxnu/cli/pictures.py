@@ -55,7 +55,7 @@ def draw_posterior(folder: Path, moment: str) -> tuple[str, ...]:
     settings = settings_from("posterior", read_toml(folder / "config.toml", "posterior"))
     assert isinstance(settings, PosteriorSettings)
     model = make_model(settings)
-    result, terms = load_posterior(folder / POSTERIOR), flux_points(model)
+    result, terms = load_posterior(folder / POSTERIOR), flux_points(model.terms)
     found = tomllib.loads((folder / FIT).read_text(encoding="utf-8")) if (folder / FIT).exists() else {}
     best, free = found.get("best"), {k: v for k, v in found.get("power_law", {}).items() if k != "chi2"}
     lines = {BEST: universe_at(model, best), POWER_LAW: universe_at(model, free).without_interactions()} if best else {}

@@ -38,7 +38,7 @@ def prepare(settings: ProfileSettings) -> Model:
     if not settings.grid.level < 1:
         raise Refused(f"grid.level must be below 1, got {settings.grid.level:g}")
     model = make_model(settings)
-    if not can_be_simulated(measurement(flux_points(model))):
+    if not can_be_simulated(measurement(flux_points(model.terms))):
         raise Refused(f"profile cannot simulate limits of the convention {settings.data.convention}; use split-normal")
     return model
 

@@ -85,7 +85,7 @@ def make_bank(model: Model, axes: Mapping[str, Sequence[float] | np.ndarray | fl
         if axis.ndim != 1 or axis.size == 0 or np.any(np.diff(axis) <= 0):
             raise ValueError(f"the axis of {name} must be numbers that ascend, got {axis}")
     fewer = {name: axis[:1] if name in _FORCE else axis for name, axis in values.items()}
-    data = measurement(flux_points(model))
+    data = measurement(flux_points(model.terms))
     heights, penalty = _predict(model, values, 1.0, progress)
     free_heights, free_penalty = _predict(model, fewer, 0.0, False)
     return Bank(values, heights, penalty, free_heights, free_penalty, data)
@@ -126,7 +126,7 @@ def _predict(model: Model, axes: Axes, strength: float, progress: bool):
     shape = tuple(axis.size for axis in axes.values())
     grid = np.meshgrid(*axes.values(), indexing="ij")
     points = {name: part.ravel() for name, part in zip(axes, grid, strict=True)}
-    terms, others = flux_points(model), other_terms(model)
+    terms, others = flux_points(model.terms), other_terms(model.terms)
 
     @jax.jit
     def chunk(points):

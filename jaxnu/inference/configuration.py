@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -28,10 +28,10 @@ def describe(model: Model, where: Coordinates, key: PRNGKeyArray, **settings: in
     return {
         "seed": seed(key),
         **settings,
-        "prior": _function(model.prior),
+        "prior": plain(model.prior),
         "prior universe": digest(universe_at(model, constrain(where, middle))),
-        "terms": [_plain(term) for term in model.terms],
-        "resolution": _plain(model.resolution),
+        "terms": [plain(term) for term in model.terms],
+        "resolution": plain(model.resolution),
         "precision": str(middle.dtype),
         "packages": {package: installed(package) for package in ("jaxnu", "jax", "numpyro")},
     }
@@ -55,35 +55,34 @@ def difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | Non
     return None
 
 
-def _function(function: Any) -> dict[str, Any]:
-    """Name and arguments, defaults included, of a function or a `functools.partial` of it."""
-    inner = function.func if isinstance(function, functools.partial) else function
-    bound = inspect.signature(function)
-    arguments = {
-        name: _plain(parameter.default)
-        for name, parameter in bound.parameters.items()
-        if parameter.default is not inspect.Parameter.empty
-    }
-    return {"name": f"{inner.__module__}.{inner.__qualname__}", "arguments": arguments}
-
-
-def _plain(value: Any) -> Any:
-    """JSON data for settings, and class, plain fields and a hash of the arrays for objects."""
+def plain(value: Any) -> Any:
+    """JSON data: fields of dataclasses, names and arguments of functions, hashes of arrays that are not one number."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, Mapping):
+        return {str(name): plain(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, (np.ndarray, jax.Array)):
-        return digest(value)
-    if isinstance(value, functools.partial):
-        return _function(value)
+        return [plain(part) for part in value]
+    if isinstance(value, (np.ndarray, jax.Array, np.generic)):
+        if not np.issubdtype(value.dtype, np.number):
+            return np.asarray(value).tolist()
+        return value.item() if np.size(value) == 1 else f"{np.size(value)} numbers {digest(np.asarray(value))}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        plain = {
-            name: _plain(part) for name, part in fields.items() if isinstance(part, (bool, int, float, str, tuple))
-        }
-        return {"class": type(value).__qualname__, **plain, "arrays": digest(value)}
-    return {"name": getattr(value, "__qualname__", type(value).__qualname__)}
+        fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"class": type(value).__qualname__, **fields}
+    inner = value.func if isinstance(value, functools.partial) else value
+    # not the module, whose name depends on whether it is run or imported
+    name = {"name": getattr(inner, "__qualname__", type(inner).__qualname__)}
+    arguments = {} if isinstance(inner, type) else _defaults(value)
+    return {**name, "arguments": arguments} if arguments else name
+
+
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """The arguments that a function, or a `functools.partial` of one, has without being given any."""
+    parameters = inspect.signature(function).parameters.items()
+    defaults = {name: one.default for name, one in parameters if one.default is not inspect.Parameter.empty}
+    # What a partial gives to **arguments is in no signature.
+    return plain(defaults | getattr(function, "keywords", {}))
 
 
 def digest(tree: Any) -> str:

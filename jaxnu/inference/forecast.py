@@ -53,8 +53,10 @@ def asimov(model: Model, universe: Universe, *, exposure: float = GEN2) -> Model
     """
     if not exposure > 0:
         raise ValueError(f"exposure must be positive, got {exposure}")
-    heights = bin_heights(flux_points(model), universe, model.resolution)
-    simulated = iter(_asimov(term, height, exposure) for term, height in zip(flux_points(model), heights, strict=True))
+    heights = bin_heights(flux_points(model.terms), universe, model.resolution)
+    simulated = iter(
+        _asimov(term, height, exposure) for term, height in zip(flux_points(model.terms), heights, strict=True)
+    )
     terms = tuple(next(simulated) if isinstance(term, FluxPoints) else term for term in model.terms)
     return Model(model.prior, terms, model.resolution)
 
@@ -73,7 +75,7 @@ def forecast(
     if unknown:
         raise ValueError(f"fixed must be some of {', '.join(values)}, got {', '.join(sorted(unknown))}")
     point = {name: jnp.asarray(float(value)) for name, value in values.items()}
-    data = measurement(flux_points(asimov(model, universe_at(model, point), exposure=exposure)))
+    data = measurement(flux_points(asimov(model, universe_at(model, point), exposure=exposure).terms))
     names = tuple(sorted(set(values) - set(fixed)))
     slopes, curvatures = _derivatives(model, point)
     scaled = np.stack([np.asarray(slopes[name] / data.plus) for name in names])
@@ -86,11 +88,13 @@ def _derivatives(model: Model, values: dict[str, Array]):
     """∂x_b/∂θ_i, and the second derivatives of ln L of the terms that are not flux points."""
 
     def heights(values):
-        return jnp.concatenate(bin_heights(flux_points(model), universe_at(model, values), model.resolution))
+        return jnp.concatenate(bin_heights(flux_points(model.terms), universe_at(model, values), model.resolution))
 
     def rest(values):
         universe = universe_at(model, values)
-        return sum((jnp.asarray(term(universe)) for term in other_terms(model)), jnp.zeros_like(universe.mediator.mass))
+        return sum(
+            (jnp.asarray(term(universe)) for term in other_terms(model.terms)), jnp.zeros_like(universe.mediator.mass)
+        )
 
     return jax.jacfwd(heights)(values), jax.hessian(rest)(values)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 from jaxtyping import Array, ArrayLike, Float
 from numpyro import handlers
@@ -34,12 +36,13 @@ def posterior(prior: Callable[[], Universe], *terms: Any, resolution: Resolution
     """The numpyro model with density p(θ) Π_t L_t(universe(θ)): `prior` draws θ and returns the universe.
 
     A term is any callable Universe → log-likelihood; all that have `from_spectrum` (flux points) share one propagation.
-    Raises ValueError, before anything is compiled, for no terms, for data that overlap, and for what the prior refuses.
+    Raises ValueError, before anything is compiled, for no terms, for data that overlap, for terms without a hash, and
+    for what the prior refuses.
     """
     if not terms:
         raise ValueError("posterior needs at least one likelihood term, got none")
     check_overlaps(terms)
-    model = Model(prior, terms, resolution)
+    model = Model(prior, jax.tree.map(_hashable, terms), resolution)
     with handlers.block(), handlers.seed(rng_seed=0):
         universe = prior()
     if not isinstance(universe, Universe):
@@ -47,14 +50,24 @@ def posterior(prior: Callable[[], Universe], *terms: Any, resolution: Resolution
     return model
 
 
-def flux_points(model: Model) -> tuple[FluxPoints, ...]:
-    """The terms of a model that are flux points."""
-    return tuple(term for term in model.terms if isinstance(term, FluxPoints))
+def _hashable(leaf: Any) -> Any:
+    """An array as JAX's, anything else as it is: compiled code is found again by its hash."""
+    if isinstance(leaf, np.ndarray):
+        return jnp.asarray(leaf)
+    if not isinstance(leaf, jax.Array | Hashable):
+        kind = type(leaf).__name__
+        raise ValueError(f"a term is or holds {kind}, which has no hash: use an equinox.Module or a frozen dataclass")
+    return leaf
 
 
-def other_terms(model: Model) -> tuple[Any, ...]:
-    """The terms of a model that are not flux points."""
-    return tuple(term for term in model.terms if not isinstance(term, FluxPoints))
+def flux_points(terms: Sequence[Any]) -> tuple[FluxPoints, ...]:
+    """Those of the terms that are flux points."""
+    return tuple(term for term in terms if isinstance(term, FluxPoints))
+
+
+def other_terms(terms: Sequence[Any]) -> tuple[Any, ...]:
+    """Those of the terms that are not flux points."""
+    return tuple(term for term in terms if not isinstance(term, FluxPoints))
 
 
 def log_likelihoods(model: Model, universe: Universe) -> list[Float[Array, ""]]:

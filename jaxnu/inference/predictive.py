@@ -54,11 +54,11 @@ def predictive(model: Model, result: Posterior, key: PRNGKeyArray, *, draws: int
 
     Data are simulated from the likelihood itself: see `simulate`, also for what it refuses.
     """
-    data = measurement(flux_points(model))
+    data = measurement(flux_points(model.terms))
     values = {name: jnp.asarray(part) for name, part in thinned(result, draws).items()}
 
     def heights(values):
-        return jnp.concatenate(bin_heights(flux_points(model), universe_at(model, values), model.resolution))
+        return jnp.concatenate(bin_heights(flux_points(model.terms), universe_at(model, values), model.resolution))
 
     predicted = jax.jit(lambda values: jax.lax.map(heights, values))(values)
     keys = jax.random.split(key, predicted.shape[0])

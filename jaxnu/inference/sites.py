@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike
+
+from jaxnu._field import require_range
 
 Range = tuple[float, float]
 
@@ -33,9 +33,5 @@ def normal(name: str, mean: ArrayLike, error: float, bounds: Range, unit: str = 
 
 
 def _checked(name: str, bounds: Range, positive: bool) -> Range:
-    low, high = bounds
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"the range of {name} must be two finite numbers, the lower first, got {low} and {high}")
-    if positive and low <= 0:
-        raise ValueError(f"the range of {name} must be positive, got {low} to {high}")
-    return float(low), float(high)
+    require_range(name, *bounds, positive)
+    return float(bounds[0]), float(bounds[1])

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxnu.inference.configuration import digest
+from jaxnu.inference.configuration import digest, plain
 from jaxnu.inference.result import installed
 from jaxnu.scan.blocks import Blocks
 from jaxnu.scan.design import Design
@@ -53,24 +49,3 @@ def physics_hash(configuration: Mapping[str, Any]) -> str:
     """One hash of everything that decides the numbers."""
     text = json.dumps(configuration["physics"], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def plain(value: Any) -> Any:
-    """JSON data: fields of dataclasses, names and arguments of functions, hashes of arrays that are not one number."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
-    if isinstance(value, (np.ndarray, jax.Array, np.generic)):
-        if not np.issubdtype(value.dtype, np.number):
-            return np.asarray(value).tolist()
-        return value.item() if np.size(value) == 1 else f"{np.size(value)} numbers {digest(np.asarray(value))}"
-    if isinstance(value, functools.partial):
-        return {**plain(value.func), "arguments": plain(value.keywords)}
-    if dataclasses.is_dataclass(value):
-        fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"class": type(value).__qualname__, **fields}
-    # not the module, whose name depends on whether it is run or imported
-    return {"name": getattr(value, "__qualname__", type(value).__qualname__)}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import qmc
 
+from jaxnu._field import require_range
 from jaxnu.inference.configuration import digest
 
 Slices = tuple[slice, ...]
@@ -145,10 +146,7 @@ def _box(ranges: Mapping[str, Range], count: int, log: Iterable[str]) -> dict[st
         if name not in ranges:
             raise ValueError(f"log names {name!r}, which is not among the ranges of {', '.join(ranges)}")
     for name, (low, high) in ranges.items():
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(f"the range of {name} must be two finite numbers, the lower first, got {low} and {high}")
-        if name in log and low <= 0:
-            raise ValueError(f"the range of {name} must be positive to be spread in the logarithm, got {low} to {high}")
+        require_range(name, low, high, positive=name in log)
     return {name: _stretch(float(ends[0]), float(ends[1]), name in log) for name, ends in ranges.items()}
 
 

@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnu.inference.amplitude import measurement, profile_amplitude
+from jaxnu.inference.posterior import flux_points, other_terms
 from jaxnu.mesh import Resolution
 from jaxnu.propagation import propagate
 from jaxnu.spectra import PowerLaw
@@ -39,9 +40,7 @@ class ProfileLikelihood(eqx.Module):
     steps: int = eqx.field(static=True, default=4)
 
     def __check_init__(self) -> None:
-        if not self.terms:
-            raise ValueError("a likelihood needs at least one term, got none")
-        if not _split(self.terms)[0]:
+        if not flux_points(self.terms):
             raise ValueError("a profile over A and γ needs flux points among its terms, got none")
         if not 0 <= self.amplitude[0] < self.amplitude[1]:
             raise ValueError(f"amplitude must be an ascending range from 0 or more, got {self.amplitude}")
@@ -52,7 +51,7 @@ class ProfileLikelihood(eqx.Module):
         source = universe.source.spectrum
         if not isinstance(source, PowerLaw):
             raise ValueError(f"a profile over A and γ needs a power law, got {type(source).__name__}")
-        points, others = _split(self.terms)
+        points = flux_points(self.terms)
         data = measurement(points)
 
         def at(index: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -71,15 +70,9 @@ class ProfileLikelihood(eqx.Module):
             value, amplitude = at(index)
         else:
             index, value, amplitude = _best_index(at, *self.index, self.steps)
-        for term in others:
+        for term in other_terms(self.terms):
             value = value + jnp.asarray(term(universe))
         return {"log_likelihood": value, "best_amplitude": amplitude, "best_index": index}
-
-
-def _split(terms: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
-    """Terms that a propagated spectrum is enough for, and the others."""
-    points = [term for term in terms if hasattr(term, "from_spectrum")]
-    return points, [term for term in terms if not hasattr(term, "from_spectrum")]
 
 
 def _best_index(
