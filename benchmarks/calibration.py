@@ -27,12 +27,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--experiments", type=int, default=200, help="simulated data sets")
     parser.add_argument("--mesh", nargs=2, type=int, default=(60, 8), help="nodes and shells")
-    parser.add_argument("--draws", type=int, default=25, help="draws of each of 4 chains")
+    parser.add_argument("--draws", type=int, default=50, help="draws of each of 4 chains")
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     terms = [jaxnu.load("icecube-cascades-6yr"), jaxnu.load("icecube-tracks-9.5yr")]
     model = jaxnu.posterior(jaxnu.default_prior, *terms, resolution=jaxnu.Resolution(*options.mesh))
-    sampler = partial(jaxnu.sample, sweep=512, warmup=20, draws=options.draws, jumps=8, progress=False)
+    sampler = partial(jaxnu.sample, sweep=1024, warmup=30, draws=options.draws, progress=False)
     start = time.monotonic()
     found = calibrate(model, jax.random.key(0), sampler, experiments=options.experiments, draws=2 * options.draws - 1)
     print(f"{options.experiments} data sets, {time.monotonic() - start:.0f} s\n")
@@ -43,10 +43,10 @@ def main():
     for ax, (name, p) in zip(axes, found.uniformity(BINS).items(), strict=True):
         share = (found.ranks[name] + 0.5) / (found.draws + 1)
         outer = np.mean((share < 0.1) | (share > 0.9))
-        print(f"| {name} | {p:.2f} | {np.mean(share):.3f} | {outer:.3f} |")
+        print(f"| {name} | {p:.2g} | {np.mean(share):.3f} | {outer:.3f} |")
         ax.hist(share, BINS, range=(0, 1), color="0.6")
         ax.axhspan(low, high, color="C0", alpha=0.3, lw=0)
-        ax.set(title=f"{name}, p = {p:.2f}", xlabel="rank of the truth")
+        ax.set(title=f"{name}, p = {p:.2g}", xlabel="rank of the truth")
     axes[0].set_ylabel("data sets")
     figure.savefig(PICTURE, dpi=150)
 

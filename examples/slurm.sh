@@ -12,9 +12,11 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --time=12:00:00
 #SBATCH --requeue
+#SBATCH --no-kill
 
 set -euo pipefail
 
-# The directory must be on a file system that all nodes share. --no-kill and --kill-on-bad-exit=0: a lost process or
-# node does not end the others, which do its share.
+# The directory must be on a file system that all nodes share. --no-kill, above for the job and here for the step, and
+# --kill-on-bad-exit=0: a lost node or process does not end the others, which do its share. The job then counts as
+# failed; if process 0 was lost, submit it again for the map.
 srun --no-kill --kill-on-bad-exit=0 jaxnu sweep --config "$1" --output "${2:-jaxnu-sweep}"

@@ -35,8 +35,8 @@ class Resolution(eqx.Module):
     energies.
     """
 
-    nodes: int = eqx.field(static=True, default=240)
-    shells: int = eqx.field(static=True, default=64)
+    nodes: int = eqx.field(static=True, default=280)
+    shells: int = eqx.field(static=True, default=80)
     lowest: float = eqx.field(static=True, default=1e3)
     highest: float = eqx.field(static=True, default=1e10)
 

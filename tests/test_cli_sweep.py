@@ -115,6 +115,7 @@ def test_points_of_a_file(run):
         ("--amplitude 1 2 3", "a profile is over the amplitude"),
         ("--chunk -1", "scan.chunk must be at least 0, got -1"),
         ("--coordinator localhost:1", "belong together"),
+        ("--store nowhere://scan.zarr", "cannot reach nowhere://scan.zarr: Protocol not known"),
     ],
 )
 def test_bad_words_are_refused_before_anything_is_written(run, words, sentence):

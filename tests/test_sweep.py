@@ -250,18 +250,29 @@ def test_killed_at_any_moment_it_resumes_bit_by_bit(tmp_path, uninterrupted, chu
     assert files(store) == files(uninterrupted)
 
 
-def test_full_disk_loses_nothing(tmp_path, uninterrupted, monkeypatch):
+class Unreachable(Exception):
+    """What a package for some remote store raises."""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device; what is in"),
+        (Unreachable("nobody listens"), "Unreachable: nobody listens; what is in"),
+    ],
+)
+def test_a_store_that_cannot_be_written_loses_nothing(tmp_path, uninterrupted, monkeypatch, error, sentence):
     store = str(tmp_path / "scan.zarr")
     put, written = zarr.storage.LocalStore.set, []
 
-    async def no_space(self, key, value):
+    async def failing(self, key, value):
         written.append(key)
         if len(written) > 40:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise error
         await put(self, key, value)
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left on device"):
-        patch.setattr(zarr.storage.LocalStore, "set", no_space)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=sentence):
+        patch.setattr(zarr.storage.LocalStore, "set", failing)
         sweep(slow, AXES, store, chunk=8, **QUIET)
     report = sweep(slow, AXES, store, chunk=8, **QUIET)
     assert report.stored == 192 and 0 < report.computed < 192
@@ -278,7 +289,7 @@ def test_two_runs_on_one_store_share_the_work(tmp_path, uninterrupted):
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_processes_share_the_work_and_survive_a_loss(tmp_path, uninterrupted, count):
-    """With four, the first one, which the others had to find, is killed."""
+    """With four, the first one, which the others had to find, is told to end."""
     store = tmp_path / "scan.zarr"
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -289,8 +300,9 @@ def test_processes_share_the_work_and_survive_a_loss(tmp_path, uninterrupted, co
     if count == 4:
         wait_for_chunks(store, 2, *runs)
         lost = runs.pop(0)
-        lost.kill()
+        lost.terminate()
         lost.communicate()
+        assert lost.returncode == -signal.SIGTERM
     told = [finish(run) for run in runs]
     assert all(each["processes"] == count for each in told)
     assert files(store) == files(uninterrupted)
@@ -428,7 +440,11 @@ def test_a_plan_tells_points_and_memory_and_writes_nothing(tmp_path, monkeypatch
 
 
 def test_processes_are_not_started_where_there_is_nobody_else(monkeypatch):
-    monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    assert start_processes() == 1
+    # the shell of `salloc --ntasks=2`
+    for name, value in (("NTASKS", "2"), ("JOB_ID", "6"), ("STEP_NODELIST", "n1"), ("PROCID", "0"), ("LOCALID", "0")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
     assert start_processes() == 1
 
 

@@ -40,6 +40,7 @@ from jaxnu.scan import (
     start_processes,
     sweep,
 )
+from jaxnu.scan.files import exists, files_at
 
 CONTINUES = "goes on with the chunks that are not done"
 _LOGARITHMIC = ("mass", "coupling", "lightest")
@@ -48,16 +49,19 @@ _PATIENCE = 120.0
 
 def run(settings: SweepSettings, asked: argparse.Namespace) -> int:
     """Fill the store and draw a map; returns 0, or 1 if chunks have failed."""
+    place = settings.scan.store or str(asked.output / STORE)
     try:
         start_processes(asked.coordinator, asked.processes, asked.process)
         design, task = _design(settings), _task(settings)
         if asked.dry_run:
-            print(_plan_in_words(plan(points=design, chunk=settings.scan.chunk or None, **task)))
+            if jax.process_index() == 0:
+                print(_plan_in_words(plan(points=design, chunk=settings.scan.chunk or None, **task)))
             return 0
     except ValueError as error:
         raise Refused(str(error)) from None
+    _require_reachable(place)
     _open(settings, asked)
-    start, place = time.monotonic(), settings.scan.store or str(asked.output / STORE)
+    start = time.monotonic()
     say(f"{design.size} points into {place}, compiling first.", asked.quiet or jax.process_index() > 0)
     try:
         report = sweep(
@@ -70,6 +74,8 @@ def run(settings: SweepSettings, asked: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise Refused(str(error)) from None
+    except OSError as error:
+        raise Refused(f"cannot write into {place}: {error.strerror or error}") from error
     except ChunksFailed as error:
         print(f"jaxnu: {error}", file=sys.stderr)
         return 1
@@ -81,6 +87,14 @@ def run(settings: SweepSettings, asked: argparse.Namespace) -> int:
         close_folder(asked.output, words)
         print(words)
     return 0
+
+
+def _require_reachable(place: str) -> None:
+    """Refuse a store that cannot be read, before a directory is made."""
+    try:
+        exists(files_at(place), "")
+    except Exception as error:  # a package that is missing, or whatever that package raises
+        raise Refused(f"cannot reach {place}: {str(error).strip()}") from None
 
 
 def _open(settings: SweepSettings, asked: argparse.Namespace) -> None:

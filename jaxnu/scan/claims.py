@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import suppress
 from types import TracebackType
 
 from jaxnu.scan.files import Files, names, read, remove, write
@@ -43,9 +44,10 @@ class Claims:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stop.set()
         self._thread.join()
-        for name in list(self._held):
-            self.release(name)
-        remove(self._files, _beacon(self.owner))
+        with suppress(Exception):  # a store that is out of reach: the claims become void by themselves
+            for name in list(self._held):
+                self.release(name)
+            remove(self._files, _beacon(self.owner))
 
     def take(self, name: str) -> bool:
         """Lay a claim; False if a living process has one."""
@@ -93,10 +95,8 @@ class Claims:
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(HEARTBEAT):
-            try:
+            with suppress(Exception):  # a full disk, a store that is out of reach: the work itself will say so
                 self._beat()
-            except OSError:  # a full disk: the work itself will say so
-                continue
 
 
 def _claim(name: str) -> str:

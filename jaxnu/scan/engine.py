@@ -90,9 +90,9 @@ def sweep(
             with _bar(task, opened, progress) as bar:
                 try:
                     computed = _work(opened, claims, task.design, program, bar)
-                except OSError as error:
-                    words = f"{error.strerror or error}; what is in {store} stays, and the same call goes on from there"
-                    raise OSError(error.errno, words) from error
+                except Exception as error:  # of the store, since those of `function` are kept in it
+                    words = f"{_in_words(error)}; what is in {store} stays, and the same call goes on from there"
+                    raise OSError(getattr(error, "errno", None), words) from error
         failed = {key(index): words for index, words in failures(opened).items() if not is_done(opened, index)}
     if not failed:
         tidy(opened, claims)
@@ -184,6 +184,13 @@ def _ended(store: Store, claims: Claims, index: Index, columns: dict[str, np.nda
     forget_failure(store, index)
     claims.release(key(index))
     return count
+
+
+def _in_words(error: Exception) -> str:
+    """What went wrong with a store; the packages for remote ones have errors of their own."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _bar(task: Task, store: Store, progress: bool) -> tqdm:

@@ -39,7 +39,8 @@ def read(files: Files, name: str) -> str | None:
 def write(files: Files, name: str, text: str, *, new: bool = False) -> None:
     """Write a file; with `new` it must not exist (FileExistsError), of which local disks and S3 make sure."""
     path = f"{files.root}/{name}"
-    files.system.makedirs(path.rpartition("/")[0], exist_ok=True)
+    if files.is_local:  # object stores have no folders, and s3fs would make a bucket that is not there
+        files.system.makedirs(path.rpartition("/")[0], exist_ok=True)
     try:
         with files.system.open(path, "xb" if new else "wb") as file:
             file.write(text.encode())

@@ -7,7 +7,8 @@ import os
 import jax
 
 _CLUSTERS = {
-    "SLURM_NTASKS": ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID"),
+    # not SLURM_NTASKS: the shell that `salloc` opens is a step of one task, but has that of the whole allocation
+    "SLURM_STEP_NUM_TASKS": ("SLURM_NTASKS", "SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID"),
     "OMPI_COMM_WORLD_SIZE": ("OMPI_MCA_orte_hnp_uri", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),
 }
 """What tells the number of processes, and what else a launcher must have set for JAX to find them."""
@@ -33,6 +34,8 @@ def start_processes(coordinator: str | None = None, processes: int | None = None
     elif not any(int(os.environ.get(count, "1")) > 1 and _all_set(rest) for count, rest in _CLUSTERS.items()):
         return 1
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_shard_autotuning=false".strip()
+    # it would catch SIGTERM, for good: neither `kill` nor `scancel` would end the process
+    jax.config.update("jax_enable_preemption_service", False)
     detection = "deactivate" if coordinator else None
     jax.distributed.initialize(coordinator, processes, process, cluster_detection_method=detection)
     count = jax.process_count()
