@@ -42,12 +42,12 @@ class Resolution(eqx.Module):
 
     @classmethod
     def fast(cls) -> Resolution:
-        """A quarter of the cost of the default; worst flux off by 2 %, 7 % for one redshift: for first looks."""
+        """A fifth of the cost of the default; worst flux off by 2 %, 7 % for one redshift: for first looks."""
         return cls(nodes=120, shells=32)
 
     @classmethod
     def precise(cls) -> Resolution:
-        """Five times the cost of the default, 0.05 % where a tenth of the flux arrives."""
+        """Three to four times the cost of the default, 0.05 % where a tenth of the flux arrives."""
         return cls(nodes=480, shells=160)
 
     def __check_init__(self) -> None:

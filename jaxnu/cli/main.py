@@ -15,9 +15,7 @@ from jaxnu.cli.folder import close_folder, open_folder
 from jaxnu.cli.parser import parse
 from jaxnu.cli.settings import KINDS, SweepSettings
 from jaxnu.cli.toml import merge, read_toml, settings_from
-from jaxnu.cli.words import say
-
-_DEMONSTRATION = "This was a demonstration with small settings (--quick): see that it works, do not use its numbers."
+from jaxnu.cli.words import DEMONSTRATION, say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +52,7 @@ def _run(argv: Sequence[str]) -> int:
         print(f"\nInterrupted: the same command again {command.CONTINUES}.", file=sys.stderr)
         return 130
     if settings.quick:
-        words += f"\n{_DEMONSTRATION}"
+        words += f"\n{DEMONSTRATION}"
     close_folder(asked.output, words)
     print(words)
     return 0

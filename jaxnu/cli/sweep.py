@@ -21,7 +21,7 @@ from jaxnu.cli.folder import STORE, close_folder, open_folder
 from jaxnu.cli.plot import draw
 from jaxnu.cli.settings import SweepSettings
 from jaxnu.cli.toml import to_toml
-from jaxnu.cli.words import duration, say, size
+from jaxnu.cli.words import DEMONSTRATION, duration, say, size
 from jaxnu.icecube import load
 from jaxnu.scan import (
     BinnedFlux,
@@ -84,6 +84,8 @@ def run(settings: SweepSettings, asked: argparse.Namespace) -> int:
         if settings.scan.quantity != "flux" and len(design.names) > 1:
             draw(place, asked.output / "map.png")
             words += f"\nIn {asked.output}: map.png, config.toml ({duration(time.monotonic() - start)})."
+        if settings.quick:
+            words += f"\n{DEMONSTRATION}"
         close_folder(asked.output, words)
         print(words)
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jaxnu.inference import Evidence, Fit, Posterior
 
+DEMONSTRATION = "This was a demonstration with small settings (--quick): see that it works, do not use its numbers."
 BEST, POWER_LAW = "best fit with Z′", "best power law"
 
 

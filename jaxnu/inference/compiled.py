@@ -16,8 +16,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior, prior_draw
 from jaxnu.inference.posterior import Model, log_likelihoods, universe_at
 
-BATCH, BATCH_OF_CPU = 16, 4
-"""Points evaluated in one call; every batch is padded to it, so that it is compiled once."""
+BATCH, BATCH_OF_CPU, BATCH_OF_PRIOR = 16, 4, 256
+"""Points evaluated in one call; every batch is padded to it, so that it is compiled once. The prior costs little."""
 
 Points = Float[np.ndarray, "point u"]
 PerPoint = Float[np.ndarray, " point"]
@@ -37,11 +37,17 @@ def compiled(model: Model) -> Compiled:
     """The functions of a model; nothing is compiled before it is called, and models that differ in data share it."""
     return Compiled(
         lambda points, strength: _finite(
-            _in_batches(lambda batch: _log_likelihoods(model, batch, jnp.asarray(strength, dtype=batch.dtype)), points)
+            _in_batches(
+                lambda batch: _log_likelihoods(model, batch, jnp.asarray(strength, dtype=batch.dtype)),
+                points,
+                BATCH_OF_CPU if jax.default_backend() == "cpu" else BATCH,
+            )
         ),
-        lambda points: _finite(_in_batches(lambda batch: _log_priors(model, batch), points)),
+        lambda points: _finite(_in_batches(lambda batch: _log_priors(model, batch), points, BATCH_OF_PRIOR)),
         lambda key, count: _in_batches(
-            lambda batch: _prior_draws(model, batch), np.asarray(jax.random.key_data(jax.random.split(key, count)))
+            lambda batch: _prior_draws(model, batch),
+            np.asarray(jax.random.key_data(jax.random.split(key, count))),
+            BATCH_OF_PRIOR,
         ),
     )
 
@@ -89,8 +95,7 @@ def sweep_prior(functions: Compiled, key: PRNGKeyArray, count: int) -> tuple[Poi
     return points, values
 
 
-def _in_batches(function: Callable[[Array], Array], points: np.ndarray) -> np.ndarray:
-    size = BATCH_OF_CPU if jax.default_backend() == "cpu" else BATCH
+def _in_batches(function: Callable[[Array], Array], points: np.ndarray, size: int) -> np.ndarray:
     padded = np.resize(points, (-(-len(points) // size) * size, *points.shape[1:]))
 
     # Threads have settings of their own, and other settings mean another compilation.
