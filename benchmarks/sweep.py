@@ -3,7 +3,8 @@
 For several sizes of chunks: points per second, the overhead of a chunk and the share of computing. Both compare the
 sweep with the same compiled program going through the same chunks and storing nothing, before and after it. A cheap
 function shows the overhead; the likelihood of cascades and tracks shows how little it is. Then the time of 10⁷ points
-at the measured rate, and the peak memory of processes that sweep the cheap function over more and more points.
+at the measured rate, and the peak memory of processes that sweep the cheap function over more and more points. Every
+core of a CPU is a device, as for `jaxnu sweep`.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import numpy as np
 from timing import begin, options, row, table
 
 import jaxnu
+from jaxnu.cli.cores import use_all_cores
 from jaxnu.scan import LogLikelihood, grid, standard_universe, sweep
 from jaxnu.scan.blocks import slices
 from jaxnu.scan.program import arguments, fetch, make_program
@@ -82,6 +84,7 @@ def main():
     parser = options(__doc__)
     parser.add_argument("--points", type=int, default=100_000, help="points of the cheap function")
     parser.add_argument("--likelihoods", type=int, default=529, help="points of the likelihood")
+    parser.add_argument("--mesh", nargs=2, type=int, default=(280, 80), help="nodes and shells of the likelihood")
     parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.memory:
@@ -90,6 +93,7 @@ def main():
             sweep(cheap, square(asked.memory), f"{folder}/scan.zarr", build=values, chunk=4096, progress=False)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
+    use_all_cores()
     begin(asked)
     if asked.quick:
         asked.points, asked.likelihoods = 1000, 16
@@ -100,8 +104,10 @@ def main():
             line(cheap, square(asked.points), values, chunk)
     side = round(asked.likelihoods**0.5)
     axes = {"mass": np.geomspace(1.0, 20.0, side), "coupling": np.geomspace(1e-5, 1e-1, side)}
-    both = LogLikelihood((jaxnu.load("icecube-cascades-6yr"), jaxnu.load("icecube-tracks-9.5yr")))
-    print(f"\nThe likelihood of cascades and tracks, {side**2} points, default mesh:\n")
+    terms = jaxnu.load("icecube-cascades-6yr"), jaxnu.load("icecube-tracks-9.5yr")
+    both = LogLikelihood(terms, jaxnu.Resolution(*asked.mesh))
+    nodes, shells = asked.mesh
+    print(f"\nThe likelihood of cascades and tracks, {side**2} points, {nodes} × {shells} nodes × shells:\n")
     table(*COLUMNS)
     rate = max(line(both, grid(axes), standard_universe, count * side) for count in (1, 5, 23) if count <= side)
     hours = 1e7 / rate / 3600

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import jax
 import tomli_w
 
+from jaxnu.cli.cores import use_all_cores
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.fit import fit_tables
 from jaxnu.cli.folder import CHECKPOINT
@@ -26,8 +25,7 @@ CONTINUES = "goes on from the last saved block of draws"
 def prepare(settings: PosteriorSettings) -> Model:
     """The model; nested sampling has independent points to compute, for which every core becomes a device."""
     if settings.sampling.method == "nested":
-        with suppress(RuntimeError):  # a program that has used JAX before keeps the devices that it has
-            jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+        use_all_cores()
     return make_model(settings)
 
 

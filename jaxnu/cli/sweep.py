@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from jaxnu.cli.build import make_resolution
+from jaxnu.cli.cores import use_all_cores
 from jaxnu.cli.evolutions import make_evolution
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.folder import STORE, close_folder, open_folder
@@ -51,7 +52,8 @@ def run(settings: SweepSettings, asked: argparse.Namespace) -> int:
     """Fill the store and draw a map; returns 0, or 1 if chunks have failed."""
     place = settings.scan.store or str(asked.output / STORE)
     try:
-        start_processes(asked.coordinator, asked.processes, asked.process)
+        if start_processes(asked.coordinator, asked.processes, asked.process) == 1:
+            use_all_cores()
         design, task = _design(settings), _task(settings)
         if asked.dry_run:
             if jax.process_index() == 0:

@@ -1,4 +1,16 @@
-"""From a prior and likelihood terms to a best fit and a posterior."""
+"""From a prior and likelihood terms to a best fit and a posterior.
+
+Three ways to a posterior, compared by measurement in benchmarks/README.md:
+
+`sample`
+    chains, whose r̂ and effective sizes tell whether to trust them: for a posterior to publish, and any prior.
+`evidence`
+    importance sampling, the cheapest by far: for Bayes factors, and for posteriors with up to about seven parameters.
+    Beyond, too few draws count, and it says so.
+`nested`
+    nested sampling: a second opinion that shares nothing with the others but the likelihood, with ln Z, and for more
+    parameters than `evidence` can do. Ten times its cost.
+"""
 
 from jaxnu.inference.amplitude import measurement as measurement
 from jaxnu.inference.amplitude import profile_amplitude as profile_amplitude

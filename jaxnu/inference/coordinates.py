@@ -1,4 +1,9 @@
-"""Unconstrained coordinates: a vector u in which every point is allowed."""
+"""Unconstrained coordinates: a vector u in which every point is allowed.
+
+What data see of a Z′ are a resonance energy ∝ m_Z′²/m_j and an optical depth ∝ (g′/m_Z′)². Their logarithms are linear
+in ln m_Z′, ln g′ and ln m_j, and ln m_Z′ and ln g′ are (stretched) coordinates here: a dense metric and kernels with a
+covariance adapt to any linear map of coordinates by themselves, so that no further ones are needed.
+"""
 
 from __future__ import annotations
 

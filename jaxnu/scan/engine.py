@@ -65,10 +65,11 @@ def sweep(
     them, `units` the units of anything. `store` is a path or any URL that fsspec knows.
 
     Points go in chunks of at most `chunk`, each compiled program has that one size, and all devices of the process
-    share each chunk. Any number of processes may work on one store, started together (`jaxnu.scan.start_processes`) or
-    one by one: they share the chunks. A chunk is in the store whole or not at all, so a run that was killed continues
-    when it is called again, with the same bits. `status` says of each point whether it is computed and whether it has
-    a NaN. Returns when all chunks are done, by whomever; processes that stand still for a minute lose their claims.
+    share each chunk (a CPU is one device, unless `jax_num_cpu_devices` makes it many). Any number of processes may work
+    on one store, started together (`jaxnu.scan.start_processes`) or one by one: they share the chunks. A chunk is in
+    the store whole or not at all, so a run that was killed continues when it is called again, with the same bits.
+    `status` says of each point whether it is computed and whether it has a NaN. Returns when all chunks are done, by
+    whomever; processes that stand still for a minute lose their claims.
 
     Raises ValueError, before anything is computed, for bad arguments and for a store of another sweep, naming what
     differs; OSError if the store cannot be written (what is there stays and is continued); and at the end
