@@ -111,7 +111,7 @@ def test_ranks_that_are_not_uniform_are_seen():
     rng = np.random.default_rng(0)
     truths, draws = rng.normal(size=300), rng.normal(size=(300, 99)) / 2
     ranks = np.sum(draws < truths[:, None], axis=1)
-    assert Calibration({"narrow": ranks}, 99).uniformity()["narrow"] < 1e-6
+    assert Calibration({"narrow": ranks}, {}, 99).uniformity()["narrow"] < 1e-6
 
 
 def test_term_of_simulated_data_is_that_of_the_data():

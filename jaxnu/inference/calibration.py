@@ -43,6 +43,8 @@ class Calibration:
 
     ranks: dict[str, Int[np.ndarray, " experiment"]]
     """By scalar site: the number of draws below the truth, from 0 to `draws`."""
+    truths: dict[str, Float[np.ndarray, " experiment"]]
+    """What was drawn from the prior. Where data say little, ranks are as uneven as these happen to be."""
     draws: int
 
     def uniformity(self, bins: int = 10) -> dict[str, float]:
@@ -80,6 +82,7 @@ def calibrate(
         raise ValueError(f"experiments and draws must be positive, got {experiments} and {draws}")
     where = coordinates(model)
     ranks: dict[str, list[int]] = {}
+    truths: dict[str, list[float]] = {}
     for number in tqdm(range(experiments), disable=not progress, desc="calibration"):
         truth_key, data_key, sampler_key = jax.random.split(jax.random.fold_in(key, number), 3)
         truth = constrain(where, prior_draw(model, where, truth_key))
@@ -90,4 +93,5 @@ def calibrate(
                 raise ValueError(f"draws must not exceed the {flat.size} that the sampler gives, got {draws}")
             thinned = flat[np.linspace(0, flat.size - 1, draws).round().astype(int)]
             ranks.setdefault(name, []).append(int(np.sum(thinned < truth[name])))
-    return Calibration({name: np.asarray(found) for name, found in ranks.items()}, draws)
+            truths.setdefault(name, []).append(float(truth[name]))
+    return Calibration(*({name: np.asarray(part) for name, part in all_.items()} for all_ in (ranks, truths)), draws)

@@ -12,10 +12,11 @@ import numpy as np
 import optax
 from jaxtyping import Float, PRNGKeyArray
 
-from jaxnu.inference.compiled import Compiled, Points, compiled, log_likelihood_at, sweep_prior
+from jaxnu.inference.compiled import Compiled, Points, compiled, log_likelihood_at
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates
 from jaxnu.inference.covariance import constrained, covariance, curvature
 from jaxnu.inference.differences import gradients
+from jaxnu.inference.population import explore
 from jaxnu.inference.posterior import Model, universe_at
 from jaxnu.universe import Universe
 
@@ -97,12 +98,13 @@ class Fit:
 
 @jax.numpy_dtype_promotion("standard")  # optax mixes integer widths
 def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, steps: int = 40) -> Fit:
-    """Maximise Π_t L_t over the sites of the prior, from the best of a sweep over prior draws, by L-BFGS.
+    """Maximise Π_t L_t over the sites of the prior, from the best points of a sweep, by L-BFGS.
 
     What is maximised is the likelihood alone, at constrained values: neither the prior's density nor the Jacobian of
-    the unconstrained coordinates takes part, but the prior's ranges bound the search. The `starts` best of `sweep`
-    draws, and as many without interactions, go at once through up to `steps` steps. The covariance is the inverse
-    Hessian of −ln L.
+    the unconstrained coordinates takes part, but the prior's ranges bound the search. Half of
+    the `starts` are the best of `sweep` draws from the prior; the others the best of what those lead to
+    (`population.explore`), for the highest maximum may be narrow. They, and as many without interactions, go at once
+    through up to `steps` steps. The covariance is the inverse Hessian of −ln L.
     Raises ValueError if a number is not positive, `starts` exceeds `sweep`, or the likelihood is nowhere finite.
     """
     if min(sweep, starts, steps) < 1 or starts > sweep:
@@ -111,12 +113,19 @@ def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, s
         )
     where = coordinates(model)
     functions = compiled(model)
-    points, log_likelihood = sweep_prior(functions, key, sweep)
+    _, explored, explored_likelihood = explore(functions, key, sweep)
+    points, log_likelihood = explored[:sweep], explored_likelihood[:sweep]
     spread = np.std(points, axis=0)
     free_likelihood = functions.log_likelihood(points, 0.0)
     if not np.any(np.isfinite(free_likelihood)):
         raise ValueError("the log-likelihood without interactions is not finite at any point of the sweep")
-    first = np.concatenate([_best(points, found, starts) for found in (log_likelihood, free_likelihood)])
+    first = np.concatenate(
+        [
+            _best(explored[sweep:], explored_likelihood[sweep:], starts - starts // 2),
+            _best(points, log_likelihood, starts // 2),
+            _best(points, free_likelihood, starts),
+        ]
+    )
     strength = np.repeat([1.0, 0.0], starts).astype(first.dtype)
     ends, values, converged = _refine(model, where, functions, first, strength, spread, steps)
     order, free_order = np.argsort(-values[:starts]), starts + np.argsort(-values[starts:])
@@ -151,7 +160,7 @@ def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, s
 def _best(points: Points, log_likelihood: np.ndarray, starts: int) -> Float[np.ndarray, "start u"]:
     """The best points; the very best again where the likelihood is not finite."""
     order = np.argsort(-log_likelihood)[:starts]
-    return points[np.where(np.isfinite(log_likelihood[order]), order, order[0])]
+    return points[np.where(np.isfinite(log_likelihood[order]), order, np.argmax(log_likelihood))]
 
 
 TOLERANCE = 1e-4

@@ -49,14 +49,21 @@ def learn(functions: Compiled, key: PRNGKeyArray, sweep: int, *, progress: bool 
 
     Raises ValueError if the likelihood is finite at none of the first.
     """
+    return explore(functions, key, sweep, progress=progress)[0]
+
+
+def explore(
+    functions: Compiled, key: PRNGKeyArray, sweep: int, *, progress: bool = False
+) -> tuple[Population, Points, PerPoint]:
+    """The same with all points that led to it, those from the prior first, and ln L there."""
     first_key, more_key = jax.random.split(key)
     rng, more = generator(more_key), -(-sweep // 2)
     with tqdm(total=STAGES, disable=not progress, desc="sweep", unit="set") as bar:
         points, log_likelihood = sweep_prior(functions, first_key, sweep)
         bar.update()
         spread, prior = np.var(points, axis=0), functions.log_prior(points)
-        target, drawn_from = log_likelihood + prior, math.log(sweep) + prior
-        mixtures = [_kernels(points, target - drawn_from, spread)]
+        drawn_from = math.log(sweep) + prior
+        mixtures = [_kernels(points, log_likelihood + prior - drawn_from, spread)]
         while len(mixtures) < STAGES:
             new = draw(mixtures[-1], functions, rng, more)
             new_prior = functions.log_prior(new)
@@ -65,11 +72,11 @@ def learn(functions: Compiled, key: PRNGKeyArray, sweep: int, *, progress: bool 
             from_all = [math.log(more) + log_density(mixture, new, new_prior) for mixture in mixtures]
             new_drawn_from = np.logaddexp.reduce([math.log(sweep) + new_prior, *from_all])
             drawn_from = np.concatenate([np.logaddexp(drawn_from, from_last), new_drawn_from])
-            target = np.concatenate([target, functions.log_likelihood(new, 1.0) + new_prior])
+            log_likelihood = np.concatenate([log_likelihood, functions.log_likelihood(new, 1.0)])
             points, prior = np.concatenate([points, new]), np.concatenate([prior, new_prior])
-            mixtures.append(_kernels(points, target - drawn_from, spread))
+            mixtures.append(_kernels(points, log_likelihood + prior - drawn_from, spread))
             bar.update()
-    return mixtures[-1]
+    return mixtures[-1], points, log_likelihood
 
 
 def draw(population: Population, functions: Compiled, rng: np.random.Generator, count: int) -> Points:
