@@ -94,4 +94,5 @@ def calibrate(
             thinned = flat[np.linspace(0, flat.size - 1, draws).round().astype(int)]
             ranks.setdefault(name, []).append(int(np.sum(thinned < truth[name])))
             truths.setdefault(name, []).append(float(truth[name]))
-    return Calibration(*({name: np.asarray(part) for name, part in all_.items()} for all_ in (ranks, truths)), draws)
+    ranked, drawn = ({name: np.asarray(part) for name, part in found.items()} for found in (ranks, truths))
+    return Calibration(ranked, drawn, draws)

@@ -26,8 +26,8 @@ from jaxnu.inference.population import Population, jump, learn, starts
 from jaxnu.inference.posterior import Model
 from jaxnu.inference.result import Posterior, make_posterior
 
-MAX_TREE_DEPTH = 1
-"""One gradient per draw: gradients are what costs, and far moves are left to the jumps."""
+MAX_TREE_DEPTH = 2
+"""At most 3 gradients per draw: gradients are what costs, and far moves are left to the jumps."""
 
 
 @jax.numpy_dtype_promotion("standard")  # numpyro mixes types
@@ -37,7 +37,7 @@ def sample(
     *,
     chains: int = 4,
     warmup: int = 40,
-    draws: int = 240,
+    draws: int = 200,
     sweep: int = 2048,
     jumps: int = 32,
     checkpoint: str | os.PathLike[str] | None = None,
