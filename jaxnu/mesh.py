@@ -42,7 +42,7 @@ class Resolution(eqx.Module):
 
     @classmethod
     def fast(cls) -> Resolution:
-        """A fifth of the cost of the default; worst flux off by 2 %, 7 % for one redshift: for first looks."""
+        """A fifth of the cost of the default; worst flux off by 3 %, 7 % for one redshift: for first looks."""
         return cls(nodes=120, shells=32)
 
     @classmethod
