@@ -70,8 +70,13 @@ class NormalScores(ParameterFreeTransform):
     and kernels about draws miss those: chains that jump there stay for long.
     """
 
-    domain = dist.constraints.real
-    codomain = dist.constraints.unit_interval
+    @property
+    def domain(self):
+        return dist.constraints.real
+
+    @property
+    def codomain(self):
+        return dist.constraints.unit_interval
 
     def __call__(self, x):
         limits = jnp.finfo(jnp.result_type(x))
