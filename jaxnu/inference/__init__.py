@@ -1,15 +1,14 @@
 """From a prior and likelihood terms to a best fit and a posterior.
 
-Three ways to a posterior, compared by measurement in benchmarks/README.md:
+Three ways to a posterior, compared in benchmarks/README.md:
 
 `sample`
     chains, whose r̂ and effective sizes tell whether to trust them: for a posterior to publish, and any prior.
 `evidence`
-    importance sampling, the cheapest by far: for Bayes factors, and for posteriors with up to about seven parameters.
-    Beyond, too few draws count, and it says so.
+    importance sampling, the cheapest: for Bayes factors. Where too few draws count, it says so.
 `nested`
-    nested sampling: a second opinion that shares nothing with the others but the likelihood, with ln Z, and for more
-    parameters than `evidence` can do. Ten times its cost.
+    nested sampling: a second opinion that shares nothing with the others but the likelihood, with ln Z. Some five times
+    as many values of the likelihood.
 """
 
 from jaxnu.inference.amplitude import measurement as measurement
