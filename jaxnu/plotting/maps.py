@@ -94,6 +94,7 @@ def map_figure(found: Map, moment: str = "wp2020-fnal2021") -> Figure:
         grid[0].set_title(f"at the best {others}", fontsize=10)
         # regions of high density are regions of low −ln
         levels = [-np.log(credible_level(found.marginal, probability)) for probability in (0.68, 0.95)]
+        levels[1] = max(levels[1], levels[0] + 1e-6)  # one point may hold both
         with np.errstate(divide="ignore"):
             depth = np.minimum(-np.log(found.marginal), levels[1] + 20)
         plot_regions(grid[1], found.x, found.y, depth, levels, label="region")
