@@ -13,6 +13,7 @@ import numpyro.distributions as dist
 import pytest
 import xarray as xr
 from gaussian import CORRELATION, MEAN, SD, Gaussian, gaussian_model
+from scipy.stats import kstest, norm
 
 import jaxnu.inference.coordinates as coords
 from jaxnu.evolutions import StarFormation
@@ -165,6 +166,17 @@ def test_sampling_a_known_density(result):
     assert both == pytest.approx(CORRELATION, abs=0.08)
     assert verdict(result).startswith("Trust this: r̂ ≤ 1.0")
     assert "0 of 1200 draws divergent" in verdict(result)
+
+
+def test_uniform_priors_are_normal_in_u():
+    """The density against SciPy's normal, and draws against its distribution function."""
+    model = gaussian_model()
+    where = coords.coordinates(model)
+    u = np.random.default_rng(0).normal(size=(20, where.size)) * 2
+    found = jax.vmap(lambda point: coords.log_prior(model, where, point))(jnp.asarray(u))
+    np.testing.assert_allclose(found, norm.logpdf(u).sum(axis=1), rtol=1e-10)
+    draws = jax.vmap(lambda key: coords.prior_draw(model, where, key))(jax.random.split(jax.random.key(0), 2000))
+    assert all(kstest(column, norm.cdf).pvalue > 1e-3 for column in np.asarray(draws).T)
 
 
 def two_modes():
