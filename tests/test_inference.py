@@ -30,6 +30,7 @@ from jaxnu.inference import (
     verdict,
 )
 from jaxnu.inference.compiled import compiled
+from jaxnu.inference.configuration import plain
 from jaxnu.inference.differences import gradients, hessian
 from jaxnu.inference.population import draw, learn, log_density
 from jaxnu.inference.result import make_posterior
@@ -177,6 +178,11 @@ def test_uniform_priors_are_normal_in_u():
     np.testing.assert_allclose(found, norm.logpdf(u).sum(axis=1), rtol=1e-10)
     draws = jax.vmap(lambda key: coords.prior_draw(model, where, key))(jax.random.split(jax.random.key(0), 2000))
     assert all(kstest(column, norm.cdf).pvalue > 1e-3 for column in np.asarray(draws).T)
+
+
+def test_whatever_has_no_signature_is_described_by_its_name():
+    assert [plain(value) for value in (1j, object(), max)] == [{"name": n} for n in ("complex", "object", "max")]
+    assert plain(partial(max, key=len)) == {"name": "max", "arguments": {"key": {"name": "len"}}}
 
 
 def two_modes():

@@ -289,7 +289,7 @@ def test_two_runs_on_one_store_share_the_work(tmp_path, uninterrupted):
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_processes_share_the_work_and_survive_a_loss(tmp_path, uninterrupted, count):
-    """With four, the first one, which the others had to find, is told to end."""
+    """With four, the first one, which the others had to find, is killed, and the next is told to end."""
     store = tmp_path / "scan.zarr"
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -299,10 +299,11 @@ def test_processes_share_the_work_and_survive_a_loss(tmp_path, uninterrupted, co
     ]
     if count == 4:
         wait_for_chunks(store, 2, *runs)
-        lost = runs.pop(0)
-        lost.terminate()
-        lost.communicate()
-        assert lost.returncode == -signal.SIGTERM
+        for sent in (signal.SIGKILL, signal.SIGTERM):
+            lost = runs.pop(0)
+            lost.send_signal(sent)
+            lost.communicate()
+            assert lost.returncode == -sent
     told = [finish(run) for run in runs]
     assert all(each["processes"] == count for each in told)
     assert files(store) == files(uninterrupted)

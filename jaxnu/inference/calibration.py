@@ -62,10 +62,10 @@ def simulated_model(model: Model, values: dict[str, Array], key: PRNGKeyArray) -
 
     Raises ValueError for other terms than flux points, and for a convention that is no density (see `simulate`).
     """
-    data = measurement(model.terms)
-    heights = jnp.concatenate(bin_heights(flux_points(model.terms), universe_at(model, values), model.resolution))
+    data, points = measurement(model.terms), flux_points(model.terms)
+    heights = jnp.concatenate(bin_heights(points, universe_at(model, values), model.resolution))
     one = jax.tree.map(lambda many: many[0], simulate(data, heights, key, 1))
-    return Model(model.prior, (SimulatedPoints(flux_points(model.terms), one),), model.resolution)
+    return Model(model.prior, (SimulatedPoints(points, one),), model.resolution)
 
 
 def calibrate(

@@ -73,13 +73,16 @@ def plain(value: Any) -> Any:
     inner = value.func if isinstance(value, functools.partial) else value
     # not the module, whose name depends on whether it is run or imported
     name = {"name": getattr(inner, "__qualname__", type(inner).__qualname__)}
-    arguments = {} if isinstance(inner, type) else _defaults(value)
+    arguments = _defaults(value) if inspect.isroutine(inspect.unwrap(inner)) else {}
     return {**name, "arguments": arguments} if arguments else name
 
 
 def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
     """The arguments that a function, or a `functools.partial` of one, has without being given any."""
-    parameters = inspect.signature(function).parameters.items()
+    try:
+        parameters = inspect.signature(function).parameters.items()
+    except ValueError:  # some built-in functions have none
+        parameters = {}.items()
     defaults = {name: one.default for name, one in parameters if one.default is not inspect.Parameter.empty}
     # What a partial gives to **arguments is in no signature.
     return plain(defaults | getattr(function, "keywords", {}))

@@ -53,10 +53,9 @@ def asimov(model: Model, universe: Universe, *, exposure: float = GEN2) -> Model
     """
     if not exposure > 0:
         raise ValueError(f"exposure must be positive, got {exposure}")
-    heights = bin_heights(flux_points(model.terms), universe, model.resolution)
-    simulated = iter(
-        _asimov(term, height, exposure) for term, height in zip(flux_points(model.terms), heights, strict=True)
-    )
+    points = flux_points(model.terms)
+    heights = bin_heights(points, universe, model.resolution)
+    simulated = iter(_asimov(term, height, exposure) for term, height in zip(points, heights, strict=True))
     terms = tuple(next(simulated) if isinstance(term, FluxPoints) else term for term in model.terms)
     return Model(model.prior, terms, model.resolution)
 
