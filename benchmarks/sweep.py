@@ -24,7 +24,7 @@ import numpy as np
 from timing import begin, options, row, table
 
 import jaxnu
-from jaxnu.cli.cores import use_all_cores
+from jaxnu.cores import use_all_cores
 from jaxnu.scan import LogLikelihood, grid, standard_universe, sweep
 from jaxnu.scan.blocks import slices
 from jaxnu.scan.program import arguments, fetch, make_program

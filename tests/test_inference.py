@@ -29,10 +29,10 @@ from jaxnu.inference import (
     universe_at,
     verdict,
 )
-from jaxnu.inference.compiled import compiled
+from jaxnu.inference.compiled import Compiled, compiled
 from jaxnu.inference.configuration import plain
 from jaxnu.inference.differences import gradients, hessian
-from jaxnu.inference.population import draw, learn, log_density
+from jaxnu.inference.population import draw, jump, learn, log_density
 from jaxnu.inference.result import make_posterior
 from jaxnu.mediators import LmuLtau
 from jaxnu.mesh import Resolution
@@ -204,6 +204,34 @@ def test_jumps_carry_chains_between_modes():
     assert np.std(index[index < 2.6]) == pytest.approx(0.05, rel=0.15)
     # the other sites follow their prior
     assert np.quantile(np.log(found.draws["mass"]), 0.5) == pytest.approx(np.log(20) / 2, abs=0.25)
+
+
+def test_jumps_draw_from_the_exact_posterior_whatever_the_rough_one_is():
+    """A normal posterior in two dimensions, and a rough one that is displaced, wider and nowhere in one corner."""
+
+    def functions(mean, sd, nowhere):
+        def log_likelihood(points, strength):
+            value = -0.5 * np.sum(((points - mean) / sd) ** 2 - points**2, axis=1)
+            return np.where(np.all(points > nowhere, axis=1), -np.inf, value)
+
+        return Compiled(
+            log_likelihood,
+            lambda points: -0.5 * np.sum(points**2, axis=1) - np.log(2 * np.pi),
+            lambda key, count: np.asarray(jax.random.normal(key, (count, 2))),
+        )
+
+    exact, rough = functions(0.5, 0.6, np.inf), functions(0.8, 0.7, 1.0)
+    rng = np.random.default_rng(3)
+    population = learn(rough, jax.random.key(0), 512)
+    at = rng.normal(0.5, 0.6, size=(4000, 2))
+    target = exact.log_likelihood(at, 1.0) + exact.log_prior(at)
+    points, log_target, accepted = jump(population, exact, rough, rng, at, target, 40)
+    np.testing.assert_allclose(log_target, exact.log_likelihood(points, 1.0) + exact.log_prior(points))
+    assert np.mean(accepted > 0) > 0.5
+    np.testing.assert_allclose(np.mean(points, axis=0), 0.5, atol=4 * 0.6 / np.sqrt(4000))
+    np.testing.assert_allclose(np.std(points, axis=0), 0.6, rtol=4 / np.sqrt(8000))
+    corner = norm.sf(0.5 / 0.6) ** 2
+    assert np.mean(np.all(points > 1, axis=1)) == pytest.approx(corner, abs=4 * np.sqrt(corner / 4000))
 
 
 def test_chains_that_hardly_cross_are_not_trusted():

@@ -128,10 +128,14 @@ def test_power_law_without_a_boson():
         return jnp.exp(total)
 
     integral, _ = dblquad(likelihood, 1.8, 3.5, 0.1, 4.0, epsrel=1e-3)
-    found = evidence(model, jax.random.key(0), draws=2048, sweep=256, progress=False)
-    assert set(found.values) == {"amplitude", "index", "lightest"}
-    assert found.log_evidence == pytest.approx(np.log(integral / (3.9 * 1.7)), abs=4 * found.error)
-    assert found.error < 0.03
+    log_evidence = np.log(integral / (3.9 * 1.7))
+    weighted = evidence(model, jax.random.key(0), draws=2048, sweep=256, progress=False)
+    assert set(weighted.values) == {"amplitude", "index", "lightest"}
+    assert weighted.log_evidence == pytest.approx(log_evidence, abs=4 * weighted.error)
+    assert weighted.error < 0.03
+    found = nested(model, jax.random.key(0), live=200, batch=20, progress=False)
+    assert set(found.draws) == {"amplitude", "index", "lightest"}
+    assert is_right(found, log_evidence)
 
 
 def test_verdict_on_made_up_runs():
@@ -163,15 +167,13 @@ def test_bad_numbers_are_refused(arguments, message):
         nested(gaussian_model(), jax.random.key(0), **arguments)
 
 
-def test_command(run, monkeypatch):
-    """`jaxnu posterior` with method nested: what it refuses and says; without the fit and the pictures."""
-    stubs = {"fit": None, "fit_tables": {}, "best_fit_in_words": "Best fit", "draw_posterior": ()}
-    for name, stub in stubs.items():
-        monkeypatch.setattr(f"jaxnu.cli.posterior.{name}", lambda *_, stub=stub, **__: stub)
+def test_command(run):
+    """`jaxnu posterior` with method nested: what it refuses, ln Z and the Bayes factor in words, and the files."""
     tables = {
         "mesh": {"nodes": 40, "shells": 4},
         "data": {"sets": ["icecube-tracks-9.5yr"]},
-        "sampling": {"method": "nested", "sweep": 64},
+        "sampling": {"method": "nested", "sweep": 64, "bands": 20},
+        "search": {"sweep": 8, "starts": 2, "steps": 2},
         "nested": {"live": 50, "batch": 50, "steps": 1},
     }
     Path("small.toml").write_text(tomli_w.dumps(tables))
@@ -184,4 +186,6 @@ def test_command(run, monkeypatch):
     assert (code, complaint) == (0, "")
     assert "ln Z = " in said and "without a Z′." in said and "Bayes factor" in said and "rust this" in said
     assert load_posterior("run/posterior.nc").log_evidence is not None
-    assert not Path("run/checkpoint").exists()
+    names = {path.name for path in Path("run").iterdir()}
+    assert {"posterior.nc", "summary.csv", "fit.toml", "corner.png", "spectrum.png", "plane.png"} <= names
+    assert "chains.png" not in names and "checkpoint" not in names

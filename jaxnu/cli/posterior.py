@@ -9,7 +9,6 @@ from pathlib import Path
 import jax
 import tomli_w
 
-from jaxnu.cli.cores import use_all_cores
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.fit import fit_tables
 from jaxnu.cli.folder import CHECKPOINT
@@ -17,6 +16,7 @@ from jaxnu.cli.model import make_model
 from jaxnu.cli.pictures import FIT, MOMENT, POSTERIOR, draw_posterior
 from jaxnu.cli.settings import PosteriorSettings
 from jaxnu.cli.words import bayes_factor_in_words, best_fit_in_words, duration, say
+from jaxnu.cores import use_all_cores
 from jaxnu.inference import Model, Posterior, evidence, fit, nested, sample, summary_table, verdict
 
 CONTINUES = "goes on from the last saved block of draws"

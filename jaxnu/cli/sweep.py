@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from jaxnu.cli.build import make_resolution
-from jaxnu.cli.cores import use_all_cores
 from jaxnu.cli.evolutions import make_evolution
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.folder import STORE, close_folder, open_folder
@@ -23,6 +22,7 @@ from jaxnu.cli.plot import draw
 from jaxnu.cli.settings import SweepSettings
 from jaxnu.cli.toml import to_toml
 from jaxnu.cli.words import DEMONSTRATION, duration, say, size
+from jaxnu.cores import use_all_cores
 from jaxnu.icecube import load
 from jaxnu.scan import (
     BinnedFlux,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxnu.cores import core_count
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior, prior_draw
 from jaxnu.inference.posterior import Model, log_likelihoods, universe_at
 
@@ -107,7 +107,7 @@ def _in_batches(function: Callable[[Array], Array], points: np.ndarray, size: in
     first, *rest = np.split(padded, len(padded) // size)
     done = [found(first)]  # alone, for it may have to be compiled
     # One point keeps one core busy: every core takes a batch.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(core_count()) as pool:
         done += pool.map(found, rest)
     return np.concatenate(done)[: len(points)]
 

@@ -17,7 +17,7 @@ from jaxnu.inference.coordinates import Coordinates, constrain, coordinates
 from jaxnu.inference.covariance import constrained, covariance, curvature
 from jaxnu.inference.differences import gradients
 from jaxnu.inference.population import explore
-from jaxnu.inference.posterior import Model, universe_at
+from jaxnu.inference.posterior import Model, rough, universe_at
 from jaxnu.universe import Universe
 
 Number = float | np.ndarray
@@ -112,11 +112,11 @@ def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 512, starts: int = 8, s
             f"fit needs sweep ≥ starts ≥ 1 and steps ≥ 1, got sweep={sweep}, starts={starts}, steps={steps}"
         )
     where = coordinates(model)
-    functions = compiled(model)
-    _, explored, explored_likelihood = explore(functions, key, sweep)
+    functions, rough_functions = compiled(model), compiled(rough(model))
+    _, explored, explored_likelihood = explore(rough_functions, key, sweep)
     points, log_likelihood = explored[:sweep], explored_likelihood[:sweep]
     spread = np.std(points, axis=0)
-    free_likelihood = functions.log_likelihood(points, 0.0)
+    free_likelihood = rough_functions.log_likelihood(points, 0.0)
     if not np.any(np.isfinite(free_likelihood)):
         raise ValueError("the log-likelihood without interactions is not finite at any point of the sweep")
     first = np.concatenate(

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from jaxnu.inference.compiled import compiled, generator
 from jaxnu.inference.coordinates import constrain, coordinates
 from jaxnu.inference.population import draw, learn, log_density
-from jaxnu.inference.posterior import Model
+from jaxnu.inference.posterior import Model, rough
 
 MIN_EFFECTIVE = 100
 """With fewer effective draws than this the error itself is not known."""
@@ -59,7 +59,7 @@ def evidence(
     where = coordinates(model)
     functions = compiled(model)
     learn_key, draw_key = jax.random.split(key)
-    population = learn(functions, learn_key, sweep, progress=progress)
+    population = learn(compiled(rough(model)), learn_key, sweep, progress=progress)
     points = draw(population, functions, generator(draw_key), draws)
 
     def weigh(block):

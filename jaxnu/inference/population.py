@@ -18,6 +18,9 @@ from tqdm.auto import tqdm
 
 from jaxnu.inference.compiled import Compiled, PerPoint, Points, generator, sweep_prior
 
+JUMPS_PER_TEST = 16
+"""Jumps of a chain on the rough mesh before their end is tested against the exact posterior."""
+
 STAGES = 8
 """Sets of draws: the first from the prior, each other, half as large, from what those before it have shown."""
 
@@ -117,6 +120,7 @@ def starts(population: Population, rng: np.random.Generator, count: int) -> Poin
 def jump(
     population: Population,
     functions: Compiled,
+    rough: Compiled,
     rng: np.random.Generator,
     at: Points,
     log_target: PerPoint,
@@ -124,22 +128,31 @@ def jump(
 ) -> tuple[Points, PerPoint, np.ndarray]:
     """`tries` Metropolis–Hastings steps of every chain with proposals from q: points, ln target, steps accepted.
 
-    A proposal u′ is accepted with probability min(1, p(u′)q(u)/[p(u)q(u′)]), which leaves p invariant whatever q is.
+    The steps are made for the `rough` posterior p̃: u′ is accepted with probability min(1, p̃(u′)q(u)/[p̃(u)q(u′)]).
+    Several of them together are a reversible move for p̃, and so the proposal of one for the exact p, accepted with
+    probability min(1, p(u′)p̃(u)/[p(u)p̃(u′)]) (surrogate transitions; Liu 2001, §9.4.3). This leaves p invariant
+    whatever p̃ and q are.
     """
     chains = len(at)
     proposed = draw(population, functions, rng, tries * chains)
     both = np.concatenate([proposed, at])
     prior = functions.log_prior(both)
-    log_q = log_density(population, both, prior)
-    new_target = functions.log_likelihood(proposed, 1.0) + prior[:-chains]
-    gain = np.log(rng.random((tries, chains)))
-    at, log_target, log_q_here, accepted = at.copy(), log_target.copy(), log_q[-chains:].copy(), np.zeros(chains, int)
-    for step in range(tries):
-        rows = slice(step * chains, (step + 1) * chains)
-        better = gain[step] < (new_target[rows] - log_q[rows]) - (log_target - log_q_here)
-        at[better], log_target[better] = proposed[rows][better], new_target[rows][better]
-        log_q_here[better] = log_q[rows][better]
-        accepted += better
+    value = np.maximum(rough.log_likelihood(both, 1.0) + prior, -1e300)  # finite, for differences
+    surplus = value - log_density(population, both, prior)
+    split, everyone = (tries, chains), np.arange(chains)
+    chance, last_chance = np.log(rng.random(split)), np.log(rng.random(split))
+    here, accepted = tries * chains + everyone, np.zeros(chains, int)  # rows of `both`
+    at, log_target = at.copy(), log_target.copy()
+    for steps in np.array_split(np.arange(tries), -(-tries // JUMPS_PER_TEST)):
+        there, moves = here.copy(), np.zeros(chains, int)
+        for step in steps:
+            new = step * chains + everyone
+            better = chance[step] < surplus[new] - surplus[there]
+            there, moves = np.where(better, new, there), moves + better
+        target = np.where(moves > 0, functions.log_likelihood(both[there], 1.0) + prior[there], log_target)
+        taken = (moves > 0) & (last_chance[steps[0]] < (target - log_target) - (value[there] - value[here]))
+        here, accepted = np.where(taken, there, here), accepted + np.where(taken, moves, 0)
+        at[taken], log_target[taken] = both[there][taken], target[taken]
     return at, log_target, accepted
 
 

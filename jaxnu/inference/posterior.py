@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -48,6 +49,15 @@ def posterior(prior: Callable[[], Universe], *terms: Any, resolution: Resolution
     if not isinstance(universe, Universe):
         raise ValueError(f"the prior must return a Universe, got {type(universe).__name__}")
     return model
+
+
+def rough(model: Model) -> Model:
+    """The model on a mesh no finer than `Resolution.fast()`: for starts and proposals, not for results."""
+    fast, own = Resolution.fast(), model.resolution
+    propagates = any(hasattr(term, "from_spectrum") for term in model.terms)
+    if not propagates or own.nodes * own.shells <= fast.nodes * fast.shells:
+        return model
+    return replace(model, resolution=replace(own, nodes=fast.nodes, shells=fast.shells))
 
 
 def _hashable(leaf: Any) -> Any:

@@ -23,7 +23,7 @@ from jaxnu.inference.configuration import describe
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior
 from jaxnu.inference.differences import gradients
 from jaxnu.inference.population import Population, jump, learn, starts
-from jaxnu.inference.posterior import Model
+from jaxnu.inference.posterior import Model, rough
 from jaxnu.inference.result import Posterior, make_posterior
 
 MAX_TREE_DEPTH = 2
@@ -68,11 +68,11 @@ def sample(
     stored = load_checkpoint(checkpoint, configuration) if checkpoint is not None else None
 
     sweep_key, start_key, chain_key, jump_key = jax.random.split(key, 4)
-    functions = compiled(model)
+    functions, rough_functions = compiled(model), compiled(rough(model))
     begin, advance = _nuts(warmup)
     leaves: list[np.ndarray] | None = None
     if stored is None:
-        population = learn(functions, sweep_key, sweep, progress=progress)
+        population = learn(rough_functions, sweep_key, sweep, progress=progress)
         points, history = starts(population, generator(start_key), chains), {}
     else:
         leaves, parts, history = stored
@@ -80,7 +80,7 @@ def sample(
         points = np.zeros((chains, where.size), dtype=population.centres.dtype)
     energy = -functions.log_prior(points) - functions.log_likelihood(points, 1.0)
     at = ParamInfo(
-        jnp.asarray(points), jnp.asarray(energy, dtype=points.dtype), _slope(model, functions, points, population)
+        jnp.asarray(points), jnp.asarray(energy, dtype=points.dtype), _slope(model, rough_functions, points, population)
     )
     covariance = jnp.asarray(population.covariance, dtype=points.dtype)
     state = begin(model, jax.random.split(chain_key, chains), at, covariance)
@@ -91,7 +91,9 @@ def sample(
     with tqdm(total=total, initial=done, disable=not progress, desc="warm-up") as bar:
         while done < total:
             state = advance(model, state)
-            state, accepted = _jumped(model, state, functions, population, generator(jump_key, done), jumps)
+            state, accepted = _jumped(
+                model, state, functions, rough_functions, population, generator(jump_key, done), jumps
+            )
             done += 1
             state = _with_one_step_size(state) if done == warmup else state
             if done > warmup:
@@ -120,11 +122,23 @@ _RECORDED: dict[str, Callable[[HMCState], jax.Array]] = {
 
 @lru_cache
 def _nuts(warmup: int):
-    """What starts and what advances all chains; models that differ in data alone share the compilation."""
+    """What starts and what advances all chains; models that differ in data alone share the compilation.
+
+    The force is the gradient on the rough mesh, the energy that of the model: leapfrog steps are reversible and keep
+    volumes whatever the force, and states are drawn by their exact energy.
+    """
 
     def energy_of(model):
-        where = coordinates(model)
-        return lambda u: -log_prior(model, where, u) - log_likelihood_at(model, where, u)
+        where, guide = coordinates(model), rough(model)
+
+        def exact(u):
+            return -log_prior(model, where, u) - log_likelihood_at(model, where, u)
+
+        def guided(u):
+            rough_energy = -log_prior(model, where, u) - log_likelihood_at(guide, where, u)
+            return rough_energy + jax.lax.stop_gradient(exact(u) - rough_energy)
+
+        return exact if guide is model else guided
 
     initialise, step = hmc(potential_fn_gen=energy_of, algo="NUTS")
 
@@ -155,7 +169,7 @@ def _prior_slope(model: Model, points: jax.Array) -> jax.Array:
 
 
 def _slope(model: Model, functions: Compiled, points: Points, population: Population) -> jax.Array:
-    """The gradient of −ln p, that of ln L by differences of compiled values: this saves one more compilation."""
+    """The force: the gradient of −ln p̃, by differences of compiled values; this saves one more compilation."""
     scale = np.sqrt(np.diag(population.covariance))
     of_likelihood = gradients(lambda at: functions.log_likelihood(at, 1.0), points, scale)
     return -_prior_slope(model, jnp.asarray(points)) - jnp.asarray(of_likelihood, dtype=points.dtype)
@@ -165,6 +179,7 @@ def _jumped(
     model: Model,
     state: HMCState,
     functions: Compiled,
+    rough_functions: Compiled,
     population: Population,
     rng: np.random.Generator,
     jumps: int,
@@ -173,12 +188,12 @@ def _jumped(
     at, log_target = np.asarray(state.z), -np.asarray(state.potential_energy, dtype=float)
     if not jumps:
         return state, np.zeros(len(at), int)
-    at, log_target, accepted = jump(population, functions, rng, at, log_target, jumps)
+    at, log_target, accepted = jump(population, functions, rough_functions, rng, at, log_target, jumps)
     moved = accepted > 0
     if not np.any(moved):
         return state, accepted
     gradient = np.array(state.z_grad)
-    gradient[moved] = np.asarray(_slope(model, functions, at[moved], population))
+    gradient[moved] = np.asarray(_slope(model, rough_functions, at[moved], population))
     energy = jnp.asarray(-log_target, dtype=gradient.dtype)
     return state._replace(z=jnp.asarray(at), potential_energy=energy, z_grad=jnp.asarray(gradient)), accepted
 
