@@ -165,7 +165,7 @@ def test_fit_writes_its_numbers_and_says_that_quick_is_a_demonstration(run):
     assert Path("fit/spectrum.png").stat().st_size > 10_000
 
 
-def test_posterior_is_interrupted_killed_and_resumed(run, cache, tmp_path):
+def test_posterior_is_interrupted_killed_and_resumed(run, tmp_path):
     """SIGINT, then SIGKILL, each after a block has been saved; the third start finishes, with all draws."""
     (tmp_path / "small.toml").write_text(tomli_w.dumps(SMALL))
     words = [sys.executable, "-m", "jaxnu.cli", "posterior", "--config", "small.toml", "--output", "run"]
@@ -173,7 +173,6 @@ def test_posterior_is_interrupted_killed_and_resumed(run, cache, tmp_path):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
     }
     pipes = {"cwd": tmp_path, "env": environment, "stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     saved = tmp_path / "run" / "checkpoint" / "checkpoint.npz"

@@ -21,13 +21,12 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def swept(cache, tmp_path_factory):
+def swept(tmp_path_factory):
     """A finished sweep, to be copied."""
     folder = tmp_path_factory.mktemp("sweep")
     (folder / "scan.toml").write_text(tomli_w.dumps(SMALL))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
         assert main(["sweep", "--config", "scan.toml", "--output", "run", "--quiet"]) == 0
     return folder / "run"
 

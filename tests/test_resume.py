@@ -9,7 +9,6 @@ import jax
 import numpy as np
 import pytest
 from gaussian import Gaussian, gaussian_model
-from jax.experimental.compilation_cache import compilation_cache
 
 from jaxnu.inference import default_prior, posterior, sample
 from jaxnu.inference.checkpoint import FILE, save_checkpoint
@@ -26,17 +25,6 @@ class Killed(Exception):
 def run(model=None, directory=None, seed=5, **changes):
     model = gaussian_model() if model is None else model
     return sample(model, jax.random.key(seed), checkpoint=directory, **(RUN | changes))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_each_program_once(tmp_path_factory):
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("cache")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    compilation_cache.reset_cache()
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
-    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +64,8 @@ def _child(directory):
     run(directory=directory, draws=100000)
 
 
-def test_killed_process(monkeypatch, tmp_path):
+def test_killed_process(tmp_path):
     """A process that is really killed leaves a checkpoint that can be read."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", jax.config.jax_compilation_cache_dir)
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     child = multiprocessing.get_context("spawn").Process(target=_child, args=(tmp_path,))
     child.start()
     file = tmp_path / FILE
