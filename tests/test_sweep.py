@@ -449,5 +449,12 @@ def test_processes_are_not_started_where_there_is_nobody_else(monkeypatch):
     assert start_processes() == 1
 
 
+def test_an_mpirun_that_does_not_tell_where_to_meet_is_refused(monkeypatch):
+    for name, value in (("SIZE", "4"), ("RANK", "2"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(f"OMPI_COMM_WORLD_{name}", value)
+    with pytest.raises(ValueError, match=r"one of 4 processes of an mpirun .* processes=4 and process=2"):
+        start_processes()
+
+
 def test_blocks_remember_their_counts():
     assert Blocks((7, 5), (3, 5)).counts == (3, 1)

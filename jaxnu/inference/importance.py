@@ -50,8 +50,9 @@ def evidence(
 ) -> Evidence:
     """ln Z of a model from `draws` of a mixture q that `sweep` draws from the prior lead to (see `Population`).
 
-    Z = ⟨w⟩ with w = L π/q over draws from q, which is unbiased for any q that is nowhere zero; the error follows from
-    the spread of w. Two models are compared by the difference of their ln Z, the logarithm of the Bayes factor.
+    Z = ⟨w⟩ with w = L π/q over draws from q, which is unbiased for any q that is nowhere zero, so that the sweep does
+    with a mesh no finer than `Resolution.fast()`; the error follows from the spread of w. Two models are compared by
+    the difference of their ln Z, the logarithm of the Bayes factor.
     Raises ValueError for numbers that are not positive and for a likelihood that is nowhere finite.
     """
     if min(draws, sweep) < 1:

@@ -51,6 +51,10 @@ def sample(
     a NUTS trajectory followed by `jumps` Metropolis steps with proposals from the picture, which carry chains between
     modes; both leave the posterior invariant, whatever the picture is like. Warm-up adapts the step size.
 
+    Forces along a trajectory, trials of jumps and the sweep need not be exact: a mesh finer than `Resolution.fast()`
+    gives way to that. Which states are drawn is decided by the model's own likelihood, so that the draws are those of
+    the exact posterior.
+
     With `checkpoint`, a directory, the state and all draws are written every `block` steps; the same call continues
     from there and gives the draws of an uninterrupted run.
     Raises ValueError for counts that are not positive, a sweep with fewer good points than chains, and a checkpoint of
