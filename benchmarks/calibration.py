@@ -28,7 +28,7 @@ def main():
     """Print the table and draw the ranks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--experiments", type=int, default=200, help="simulated data sets")
-    parser.add_argument("--mesh", nargs=2, type=int, default=(60, 8), help="nodes and shells")
+    parser.add_argument("--mesh", nargs=2, type=int, default=(40, 4), help="nodes and shells")
     parser.add_argument("--seed", type=int, default=1, help="of truths, data and chains")
     parser.add_argument("--draws", type=int, default=50, help="draws of each of 4 chains")
     options = parser.parse_args()

@@ -171,7 +171,6 @@ def test_command(run):
     """`jaxnu posterior` with method nested: what it refuses, ln Z and the Bayes factor in words, and the files."""
     tables = {
         "mesh": {"nodes": 40, "shells": 4},
-        "data": {"sets": ["icecube-tracks-9.5yr"]},
         "sampling": {"method": "nested", "sweep": 64, "bands": 20},
         "search": {"sweep": 8, "starts": 2, "steps": 2},
         "nested": {"live": 50, "batch": 50, "steps": 1},

@@ -16,11 +16,13 @@ from jaxnu.cores import core_count
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior, prior_draw
 from jaxnu.inference.posterior import Model, log_likelihoods, universe_at
 
-BATCH, BATCH_OF_CPU, BATCH_OF_PRIOR = 16, 4, 256
-"""Points evaluated in one call; every batch is padded to it, so that it is compiled once. The prior costs little."""
+BATCH, BATCH_OF_PRIOR = 32, 256
+"""Points at most in one call; every batch is padded to it, so that it is compiled once. The prior costs little."""
 
 Points = Float[np.ndarray, "point u"]
 PerPoint = Float[np.ndarray, " point"]
+BatchFunction = Callable[[Array, Array], Array]
+"""Of a batch and the number of points in it that count."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,15 @@ def compiled(model: Model) -> Compiled:
     """The functions of a model; nothing is compiled before it is called, and models that differ in data share it."""
     return Compiled(
         lambda points, strength: _finite(
-            _in_batches(
-                lambda batch: _log_likelihoods(model, batch, jnp.asarray(strength, dtype=batch.dtype)),
+            (_on_every_core if jax.default_backend() == "cpu" else _in_batches)(
+                lambda batch, count: _log_likelihoods(model, batch, jnp.asarray(strength, dtype=batch.dtype), count),
                 points,
-                BATCH_OF_CPU if jax.default_backend() == "cpu" else BATCH,
+                BATCH,
             )
         ),
-        lambda points: _finite(_in_batches(lambda batch: _log_priors(model, batch), points, BATCH_OF_PRIOR)),
+        lambda points: _finite(_in_batches(lambda batch, _: _log_priors(model, batch), points, BATCH_OF_PRIOR)),
         lambda key, count: _in_batches(
-            lambda batch: _prior_draws(model, batch),
+            lambda batch, _: _prior_draws(model, batch),
             np.asarray(jax.random.key_data(jax.random.split(key, count))),
             BATCH_OF_PRIOR,
         ),
@@ -62,11 +64,18 @@ def log_likelihood_at(
 
 
 @eqx.filter_jit
-def _log_likelihoods(model: Model, points: Array, strength: Array) -> Array:
+def _log_likelihoods(model: Model, points: Array, strength: Array, count: Array) -> Array:
+    """Of the first `count` points at least."""
     where = coordinates(model)
-    # One point after another stays in a CPU's cache; other devices want all at once.
-    size = 1 if jax.default_backend() == "cpu" else BATCH
-    return jax.lax.map(lambda u: log_likelihood_at(model, where, u, strength), points, batch_size=size)
+
+    def value(u):
+        return log_likelihood_at(model, where, u, strength)
+
+    if jax.default_backend() != "cpu":
+        return jax.vmap(value)(points)
+    # One point after another stays in a CPU's cache, and what pads the batch costs nothing.
+    nothing = jnp.zeros(points.shape[:1], points.dtype)
+    return jax.lax.fori_loop(0, count, lambda i, values: values.at[i].set(value(points[i])), nothing)
 
 
 @eqx.filter_jit
@@ -95,21 +104,27 @@ def sweep_prior(functions: Compiled, key: PRNGKeyArray, count: int) -> tuple[Poi
     return points, values
 
 
-def _in_batches(function: Callable[[Array], Array], points: np.ndarray, size: int) -> np.ndarray:
-    padded = np.resize(points, (-(-len(points) // size) * size, *points.shape[1:]))
+def _in_batches(function: BatchFunction, points: np.ndarray, size: int) -> np.ndarray:
+    parts = np.array_split(points, -(-len(points) // size))
+    return np.concatenate([_padded(function, part, len(part), size) for part in parts])
 
-    # Threads have settings of their own, and other settings mean another compilation.
-    @jax.numpy_dtype_promotion("standard")
-    @jax.numpy_rank_promotion("allow")
-    def found(batch):
-        return np.asarray(function(jnp.asarray(batch)))
 
-    first, *rest = np.split(padded, len(padded) // size)
-    done = [found(first)]  # alone, for it may have to be compiled
-    # One point keeps one core busy: every core takes a batch.
-    with ThreadPoolExecutor(core_count()) as pool:
-        done += pool.map(found, rest)
-    return np.concatenate(done)[: len(points)]
+def _on_every_core(function: BatchFunction, points: np.ndarray, size: int) -> np.ndarray:
+    """The same by one thread per core: one point keeps only one of them busy."""
+    cores = core_count()
+    _padded(function, points, 0, size)  # compiled before there are several threads
+    parts = np.array_split(points, max(-(-len(points) // size), min(len(points), cores)))
+    with ThreadPoolExecutor(cores) as pool:
+        return np.concatenate(list(pool.map(lambda part: _padded(function, part, len(part), size), parts)))
+
+
+# Threads have settings of their own, and other settings mean another compilation.
+@jax.numpy_dtype_promotion("standard")
+@jax.numpy_rank_promotion("allow")
+def _padded(function: BatchFunction, points: np.ndarray, count: int, size: int) -> np.ndarray:
+    """The function of the first `count` points; the batch is filled up with what there is."""
+    batch = np.resize(points, (size, *points.shape[1:]))
+    return np.asarray(function(jnp.asarray(batch), jnp.asarray(count)))[:count]
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
