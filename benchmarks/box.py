@@ -48,10 +48,11 @@ def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=200)
-    count = parser.parse_args().points
+    parser.add_argument("--seed", type=int, default=0, help="of the points")
+    asked = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    points = draw(count, np.random.default_rng(0))
-    print(f"{count} points; flux error in %\n")
+    points = draw(asked.points, np.random.default_rng(asked.seed))
+    print(f"{asked.points} points; flux error in %\n")
     print("| sources | resolution | T > 10 %: 95 of 100 below | worst | T < 10 %: worst | points above 1 % | energy |")
     print("|---|---|---|---|---|---|---|")
     for sources, single in (("star formation", False), ("one redshift", True)):

