@@ -27,7 +27,7 @@ from jaxnu.inference.posterior import Model, rough
 from jaxnu.inference.result import Posterior, make_posterior
 
 MAX_TREE_DEPTH = 2
-"""At most 3 gradients per draw: gradients are what costs, and far moves are left to the jumps."""
+"""At most 3 leapfrog steps per draw: each costs a likelihood and a gradient, and far moves are left to the jumps."""
 
 
 @jax.numpy_dtype_promotion("standard")  # numpyro mixes types
