@@ -64,10 +64,10 @@ def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mesh", nargs=2, type=int, default=(120, 32), help="nodes and shells of the others")
-    parser.add_argument("--cells", nargs=4, type=int, default=(40, 16, 10, 12), help="of m_Z', g', m_lightest, γ")
-    parser.add_argument("--draws", type=int, default=16384, help="draws of the importance sampling")
+    parser.add_argument("--cells", nargs=4, type=int, default=(64, 10, 6, 20), help="of m_Z', g', m_lightest, γ")
+    parser.add_argument("--draws", type=int, default=8192, help="draws of the importance sampling")
     parser.add_argument("--seeds", type=int, default=1, help="runs of the sampler")
-    parser.add_argument("--length", type=int, default=200, help="draws of each chain")
+    parser.add_argument("--length", type=int, default=250, help="draws of each chain")
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     terms = [jaxnu.load("icecube-cascades-6yr"), jaxnu.load("icecube-tracks-9.5yr")]

@@ -21,6 +21,7 @@ from jaxnu.icecube import load
 from jaxnu.inference import (
     default_prior,
     diagnostics,
+    evidence,
     fit,
     load_posterior,
     posterior,
@@ -232,6 +233,26 @@ def test_jumps_draw_from_the_exact_posterior_whatever_the_rough_one_is():
     np.testing.assert_allclose(np.std(points, axis=0), 0.6, rtol=4 / np.sqrt(8000))
     corner = norm.sf(0.5 / 0.6) ** 2
     assert np.mean(np.all(points > 1, axis=1)) == pytest.approx(corner, abs=4 * np.sqrt(corner / 4000))
+
+
+class Displaced(eqx.Module):
+    """A normal likelihood of the index, half a standard deviation off on the rough mesh."""
+
+    def from_spectrum(self, spectrum, universe):
+        mean = 2.55 if spectrum.log_energy.size == Resolution.fast().nodes else 2.5
+        return -0.5 * ((universe.source.spectrum.index - mean) / 0.1) ** 2
+
+
+def test_a_rough_mesh_guides_but_does_not_decide():
+    model = posterior(default_prior, Displaced())
+    found = sample(model, jax.random.key(2), warmup=30, draws=400, sweep=256, jumps=4, progress=False)
+    effective = diagnostics(found).ess_bulk["index"]
+    assert effective > 300
+    assert np.mean(found.draws["index"]) == pytest.approx(2.5, abs=4 * 0.1 / np.sqrt(effective))
+    assert np.std(found.draws["index"]) == pytest.approx(0.1, rel=4 / np.sqrt(2 * effective))
+    assert fit(model, jax.random.key(0), sweep=64, starts=2, steps=20).best["index"] == pytest.approx(2.5, abs=1e-3)
+    weighted = evidence(model, jax.random.key(0), draws=2048, sweep=256, progress=False)
+    assert weighted.log_evidence == pytest.approx(np.log(np.sqrt(2 * np.pi) * 0.1 / 1.7), abs=4 * weighted.error)
 
 
 def test_chains_that_hardly_cross_are_not_trusted():

@@ -69,7 +69,7 @@ class Sampling:
     method: str = choice("nuts", "chains, or nested sampling with the evidence", ("nuts", "nested"))
     chains: int = count(4, "chains", least=2)
     warmup: int = count(40, "steps of warm-up per chain", least=10)
-    draws: int = count(200, "draws per chain", least=10)
+    draws: int = count(250, "draws per chain", least=10)
     block: int = count(25, "steps between two saves")
     sweep: int = count(2048, "points of the sweep in which chains start")
     bands: int = count(400, "draws of which the bands in spectrum.png are made", least=20)

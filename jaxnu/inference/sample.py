@@ -37,7 +37,7 @@ def sample(
     *,
     chains: int = 4,
     warmup: int = 40,
-    draws: int = 200,
+    draws: int = 250,
     sweep: int = 2048,
     jumps: int = 32,
     checkpoint: str | os.PathLike[str] | None = None,
