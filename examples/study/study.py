@@ -89,7 +89,7 @@ def main():
         coarse = {name: axis[::4] if name != "index" else axis[::2] for name, axis in AXES.items()}
         settings = (jaxnu.Resolution(60, 8), 2048, 1024, 50, coarse)
     else:
-        settings = (jaxnu.Resolution.fast(), 6144, 2048, 1000, AXES)
+        settings = (jaxnu.Resolution(80, 16), 6144, 2048, 1000, AXES)
     rows = []
     for choice in CHOICES[-1:] if quick else CHOICES:
         rows.append(compare(*choice, *settings))
