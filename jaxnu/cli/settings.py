@@ -88,7 +88,7 @@ class Nested:
 class Search:
     """How the best fit is searched for."""
 
-    sweep: int = count(256, "points of the sweep in which searches start")
+    sweep: int = count(2048, "points of the sweep in which searches start")
     starts: int = count(4, "searches")
     steps: int = count(30, "steps of each search at most")
 
