@@ -89,7 +89,7 @@ class Search:
     """How the best fit is searched for."""
 
     sweep: int = count(2048, "points of the sweep in which searches start")
-    starts: int = count(4, "searches")
+    starts: int = count(8, "searches")
     steps: int = count(30, "steps of each search at most")
 
 
