@@ -20,6 +20,7 @@ from jaxnu.inference import (
     load_posterior,
     nested,
     posterior,
+    sample,
     summary_table,
     verdict,
 )
@@ -115,7 +116,7 @@ def test_modes_have_their_masses():
 
 
 def test_power_law_without_a_boson():
-    """Against the integral over amplitude and index of the likelihood of exact power laws."""
+    """ln Z and marginals against integrals over amplitude and index of the likelihood of exact power laws."""
     terms = [load("icecube-cascades-6yr"), load("icecube-tracks-9.5yr")]
     model = posterior(partial(default_prior, coupling=None), *terms, resolution=Resolution(40, 4))
 
@@ -136,6 +137,16 @@ def test_power_law_without_a_boson():
     found = nested(model, jax.random.key(0), live=200, batch=20, progress=False)
     assert set(found.draws) == {"amplitude", "index", "lightest"}
     assert is_right(found, log_evidence)
+
+    chained = sample(model, jax.random.key(0), warmup=30, draws=200, sweep=256, jumps=8, progress=False)
+    axes = {"amplitude": np.linspace(0.1, 4.0, 300), "index": np.linspace(1.8, 3.5, 300)}
+    density = np.asarray(jax.vmap(jax.vmap(likelihood, (None, 0)), (0, None))(*map(jnp.asarray, axes.values())))
+    levels = [0.1587, 0.5, 0.8413]
+    for number, (name, axis) in enumerate(axes.items()):
+        below = np.cumsum(np.sum(density, axis=1 - number))
+        exact = np.interp(levels, below / below[-1], axis)
+        for draws in (found.draws[name], chained.draws[name]):
+            np.testing.assert_allclose(np.quantile(draws, levels), exact, atol=0.1 * (exact[2] - exact[0]))
 
 
 def test_verdict_on_made_up_runs():
