@@ -7,18 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "jaxnu"
 ROOMS = [
-    *(
-        "_field",
-        "cores",
-        "constants",
-        "cosmology",
-        "neutrinos",
-        "relics",
-        "mediators",
-        "spectra",
-        "evolutions",
-        "sources",
-    ),
+    *("_field", "cores", "constants", "cosmology"),
+    *("neutrinos", "relics", "mediators", "spectra", "evolutions", "sources"),
     *("universe", "thermal", "rates", "mesh", "injection", "response", "interpolation", "propagation", "earth"),
     *("icecube", "constraints", "inference", "scan", "plotting", "cli"),
 ]
