@@ -30,6 +30,7 @@ from jaxnu.scan.blocks import slices
 from jaxnu.scan.program import arguments, fetch, make_program
 from jaxnu.scan.task import prepare
 
+DEFAULT = jaxnu.Resolution().nodes, jaxnu.Resolution().shells
 COLUMNS = "chunk", "chunks", "points per second", "computing a chunk, ms", "overhead per chunk, ms", "computing, %"
 
 
@@ -84,7 +85,7 @@ def main():
     parser = options(__doc__)
     parser.add_argument("--points", type=int, default=100_000, help="points of the cheap function")
     parser.add_argument("--likelihoods", type=int, default=529, help="points of the likelihood")
-    parser.add_argument("--mesh", nargs=2, type=int, default=(320, 96), help="nodes and shells of the likelihood")
+    parser.add_argument("--mesh", nargs=2, type=int, default=DEFAULT, help="nodes and shells of the likelihood")
     parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.memory:

@@ -44,7 +44,7 @@ class Spectrum(eqx.Module):
     log_free: Float[Array, "node"]
     """ln of the flux per flavour without interactions over 10⁻¹⁸ GeV⁻¹ cm⁻² s⁻¹ sr⁻¹."""
     ratio: Float[Array, "mass=3 node"]
-    """Flux of each mass state over that flux; its logarithm is a cubic in ln E between nodes."""
+    """Flux of each mass state over that flux; a cubic in ln E between nodes."""
     energy_balance: Float[Array, ""]
     """(Energy out − in)/(energy scattered): zero but for discretisation."""
     number_balance: Float[Array, ""]
@@ -145,12 +145,16 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
         fed = jnp.tensordot(kernel, known, 1)[:, None, :] * into
         if not single:
             fed = fed + share[:, None, :] * fractions[None, :, None]
-        # What this energy absorbs feeds its own cell: one iteration, from what the energy above absorbed.
+        # What this energy absorbs feeds its own cell, which Newton's iteration finds: two steps from an extrapolation.
         own = jnp.sum(kernel * here[:, 0, 0])
-        _, absorbed = _transport(shells, fed + own * above[:, None, :] * into, start)
         repeated = own * jnp.sum(jnp.stack([1 - shells.escape, shells.tilted_tilt]) * into, axis=1)
-        guess = above + (absorbed - above) / (1 - repeated)
-        arriving, absorbed = _transport(shells, fed + own * guess[:, None, :] * into, start)
+
+        def improve(guess):
+            arriving, absorbed = _transport(shells, fed + own * guess[:, None, :] * into, start)
+            return arriving, guess + (absorbed - guess) / (1 - repeated)
+
+        _, guess = improve(above + (above - beyond) / 2)
+        arriving, absorbed = improve(guess)
         return (known + here * absorbed[None], absorbed, above), (arriving, jnp.sum(absorbed[0]))
 
     nothing = jnp.zeros((2, resolution.shells), dtype=x.dtype)

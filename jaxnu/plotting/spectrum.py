@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxnu.constants import FLUX_UNIT
-from jaxnu.earth import log_ratio_between
+from jaxnu.earth import ratio_between
 from jaxnu.icecube.likelihood import FluxPoints
 from jaxnu.mesh import Resolution
 from jaxnu.neutrinos import flavour_content
@@ -142,7 +142,7 @@ def _predict(universes: Universe, terms: tuple[FluxPoints, ...], energy: np.ndar
     def predict(universe):
         spectrum = propagate(universe, resolution)
         at = jnp.asarray(np.log(energy), dtype=spectrum.log_energy.dtype)
-        ratio = jnp.exp(log_ratio_between(spectrum, at))
+        ratio = ratio_between(spectrum, at)
         free = FLUX_UNIT * jnp.exp(jnp.interp(at, spectrum.log_energy, spectrum.log_free))
         binned = tuple(term.predict_from(spectrum, universe) for term in terms)
         return free[None, :] * (flavour_content(universe.neutrinos) @ ratio), binned
