@@ -44,12 +44,12 @@ class Resolution(eqx.Module):
 
     @classmethod
     def fast(cls) -> Resolution:
-        """A fifth of the cells of the default, 1 % where a tenth of the flux arrives: to guide samplers and for first looks."""
+        """A fifth of the default's cells, 1 % where a tenth of the flux arrives: for first looks, to guide samplers."""
         return cls(nodes=120, shells=32)
 
     @classmethod
     def precise(cls) -> Resolution:
-        """Four times the cells of the default, 0.05 % where a tenth of the flux arrives."""
+        """Four times the default's cells, 0.05 % where a tenth of the flux arrives."""
         return cls(nodes=480, shells=160)
 
     def __check_init__(self) -> None:
