@@ -97,7 +97,7 @@ class Fit:
 
 
 @jax.numpy_dtype_promotion("standard")  # optax mixes integer widths
-def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 2048, starts: int = 8, steps: int = 40) -> Fit:
+def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 4096, starts: int = 8, steps: int = 40) -> Fit:
     """Maximise Π_t L_t over the sites of the prior, from the best points of a sweep, by L-BFGS.
 
     What is maximised is the likelihood alone, at constrained values: neither the prior's density nor the Jacobian of

@@ -38,7 +38,7 @@ def sample(
     chains: int = 4,
     warmup: int = 40,
     draws: int = 250,
-    sweep: int = 2048,
+    sweep: int = 4096,
     jumps: int = 32,
     checkpoint: str | os.PathLike[str] | None = None,
     block: int = 25,
