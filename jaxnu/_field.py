@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import equinox as eqx
 import jax
@@ -12,6 +14,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
 
 def as_float(value: Any) -> Array:
     """A floating-point (or complex) JAX array: Python numbers take the default precision, arrays keep theirs."""
@@ -19,6 +24,17 @@ def as_float(value: Any) -> Array:
         return value
     kind = complex if np.iscomplexobj(value) else float
     return jnp.asarray(value, dtype=jnp.result_type(kind))
+
+
+def full_precision(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """`function` with matrix products in the precision of their numbers: GPUs round single ones to 10 bits else."""
+
+    @wraps(function)
+    def inner(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with jax.default_matmul_precision("highest"):
+            return function(*args, **kwargs)
+
+    return inner
 
 
 def param(doc: str, unit: str = "", **options: Any) -> Any:

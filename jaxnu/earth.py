@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxnu._field import as_float, require
+from jaxnu._field import as_float, full_precision, require
 from jaxnu.constants import FLUX_UNIT
 from jaxnu.injection import free_flux, shell_injection
 from jaxnu.interpolation import monotone_cubic
@@ -17,6 +17,7 @@ from jaxnu.propagation import Spectrum, propagate
 from jaxnu.universe import Universe
 
 
+@full_precision
 def flux_at_earth(
     universe: Universe, energy: ArrayLike, resolution: Resolution = Resolution()
 ) -> Float[Array, "flavour=3 energy"]:
@@ -48,6 +49,7 @@ def binned_flux(
     return binned_spectrum(propagate(universe, resolution), universe, edges)
 
 
+@full_precision
 def binned_spectrum(
     spectrum: Spectrum, universe: Universe, edges: Float[Array, "edge"]
 ) -> Float[Array, "flavour=3 bin"]:

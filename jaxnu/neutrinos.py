@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float, Inexact
 
-from jaxnu._field import as_float, param, require
+from jaxnu._field import as_float, full_precision, param, require
 
 _ORDERINGS = ("normal", "inverted")
 
@@ -138,6 +138,7 @@ def flavour_content(neutrinos: Neutrinos) -> Float[Array, "flavour=3 mass=3"]:
     return _square(pmns(neutrinos))
 
 
+@full_precision
 def charge_couplings(neutrinos: Neutrinos, charges: Inexact[Array, "..."]) -> Float[Array, "mass=3 target=3"]:
     """|q_ij|² with q = U† Q U (1409.4180 eq. 2); charges Q in (e, μ, τ): 3 diagonal entries or a Hermitian 3×3 matrix.
 

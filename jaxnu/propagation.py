@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxnu._field import full_precision
 from jaxnu.constants import FLUX_UNIT
 from jaxnu.evolutions import SingleRedshift
 from jaxnu.injection import free_flux, shell_injection
@@ -34,6 +35,9 @@ from jaxnu.rates import resonance_line
 from jaxnu.response import ShellResponse, shell_response
 from jaxnu.sources import mass_fractions
 from jaxnu.universe import Universe
+
+# Nodes whose responses are computed at once, so that they stay in the cache, and little is kept for derivatives.
+_TOGETHER = 4
 
 
 class Spectrum(eqx.Module):
@@ -103,17 +107,23 @@ def _responses(
     log_energy: Float[Array, "node"],
     scale: Float[Array, "edge"],
 ) -> ShellResponse:
-    """Of all shells at all nodes, axes (node, mass=3, shell).
+    """Of all shells at some nodes, axes (node, mass=3, shell)."""
+    shells = scale.size - 1
+    pairs = jnp.repeat(log_energy, shells)
+    near, far = (resonance_line(universe, pairs, jnp.tile(edges, log_energy.size)) for edges in (scale[:-1], scale[1:]))
+    responses = shell_response(couplings, near, far)
+    return jax.tree.map(lambda x: jnp.moveaxis(x.reshape(3, -1, shells), 1, 0), responses)
 
-    Shell by shell: the closed forms are evaluated once for each edge, and stay in the cache.
-    """
-    lines = jax.lax.map(lambda u: resonance_line(universe, log_energy, u), scale)
-    near, far = (jax.tree.map(lambda x, cut=cut: x[cut], lines) for cut in (slice(None, -1), slice(1, None)))
-    shells = jax.lax.map(jax.checkpoint(lambda ends: shell_response(couplings, *ends)), (near, far))
-    return jax.tree.map(lambda x: x.T, shells)
+
+def _in_blocks(values: Float[Array, "node *s"]) -> Float[Array, "block together *s"]:
+    """Nodes in blocks; those that are missing in the last one are above the mesh."""
+    missing = -values.shape[0] % _TOGETHER
+    padded = jnp.concatenate([values, jnp.broadcast_to(values[-1:], (missing, *values.shape[1:]))])
+    return padded.reshape(-1, _TOGETHER, *values.shape[1:])
 
 
 @jax.jit
+@full_precision
 def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spectrum:
     """The spectrum at Earth of every mass state, with absorption, regeneration and all sources (2302.03571 eq. 7).
 
@@ -123,7 +133,7 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
     x = log_energy_nodes(universe, resolution)
     scale = shell_edges(universe, resolution)
     sources = shell_injection(universe, scale)
-    log_free, share = jax.vmap(lambda e: free_flux(universe, sources, e))(x)
+    log_free, share = jax.lax.map(jax.checkpoint(lambda e: free_flux(universe, sources, e), prevent_cse=False), x)
     fractions = mass_fractions(universe.source, universe.neutrinos)
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
     branching = neutrino_branching(universe.mediator)
@@ -157,14 +167,19 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
         arriving, absorbed = improve(guess)
         return (known + here * absorbed[None], absorbed, above), (arriving, jnp.sum(absorbed[0]))
 
+    def solve_some(carry, nodes):
+        log_energy, *others = nodes
+        return jax.lax.scan(solve, carry, (_responses(universe, couplings, log_energy, scale), *others), reverse=True)
+
     nothing = jnp.zeros((2, resolution.shells), dtype=x.dtype)
-    nodes = (_responses(universe, couplings, x, scale), share, decay[:, :, None, None], weights[..., None, None])
+    nodes = x, share, decay[:, :, None, None], weights[..., None, None]
     (moments, *_), (ratio, scattered) = jax.lax.scan(
-        jax.checkpoint(solve),
+        jax.checkpoint(solve_some, prevent_cse=False),
         (jnp.zeros((3, 2, resolution.shells), dtype=x.dtype), nothing, nothing),
-        nodes,
+        jax.tree.map(_in_blocks, nodes),
         reverse=True,
     )
+    ratio, scattered = (y.reshape(-1, *y.shape[2:])[: x.size] for y in (ratio, scattered))
     below = jnp.sum(moments[:, 0], axis=1)
     energy_balance, number_balance = _balances(x, log_free, ratio, scattered, fractions, branching, below)
     return Spectrum(x, log_free, ratio.T, energy_balance, number_balance)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from jaxnu import thermal
-from jaxnu._field import as_float, require
+from jaxnu._field import as_float, full_precision, require
 from jaxnu.constants import GEV, HBAR_C_MPC, MEV
 from jaxnu.cosmology import expansion, hubble_distance
 from jaxnu.neutrinos import charge_couplings
@@ -27,31 +27,45 @@ _DEPTH_SHELLS = 256
 
 
 class Line(NamedTuple):
-    """The resonance of each target at one redshift: v, D(|v|) with its antiderivatives, and depth per unit of ∫D dv."""
+    """The resonance of each target: v, D(|v|) with its antiderivatives, and depth per unit of ∫D dv."""
 
     v: Float[Array, "*edge target=3 energy"]
     profile: thermal.Profile
     depth: Float[Array, "*edge target=3 energy"]
 
 
-def resonance_line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, ""]) -> Line:
-    """The line at 1 + z = `scale` for ln(E/GeV) today; its depth is g′²T₀³(1+z)³ρ c/(2π m_Z′² H) for |q_ij|² = 1."""
+def resonance_line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, "*energy"]) -> Line:
+    """The line at 1 + z = `scale` for ln(E/GeV) today; its depth is g′²T₀³(1+z)³ρ c/(2π m_Z′² H) for |q_ij|² = 1.
+
+    `scale` is one for all energies, or has as many.
+    """
     v, line, rho = _line(universe, log_energy, scale)
     path = scale**3 / expansion(universe.cosmology, scale)
     if universe.cosmology.path == "comoving":
         path = path * scale
-    return Line(v, line, path * depth_scale(universe) * rho)
+    path = jnp.broadcast_to(path * depth_scale(universe), log_energy.shape)
+    return Line(v, line, _outer(jnp.ones_like(path, shape=3), path) * rho)
 
 
-def _line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, ""]):
-    """(v, D(|v|) with its antiderivatives, ρ) of each target, (target=3, energy), at one 1 + z = `scale`."""
+def _line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, "*energy"]):
+    """(v, D(|v|) with its antiderivatives, ρ) of each target, (target=3, energy), at 1 + z = `scale`."""
     temperature = temperature_today(universe.relics)
-    epsilon_today = (MEV**2 / GEV / 2 * universe.mediator.mass**2 * jnp.exp(-log_energy) / temperature)[None, :]
-    alpha = (universe.neutrinos.masses / temperature)[:, None]
-    epsilon = jnp.broadcast_to(epsilon_today / scale**2, (3, log_energy.size))
-    v = epsilon / 2 - 0.5 * alpha * (alpha / epsilon_today)
-    rho = thermal.flux_factor(epsilon, v, alpha / scale, universe.relics.moller, universe.relics.helicity)
+    epsilon_today = MEV**2 / GEV / 2 * universe.mediator.mass**2 * jnp.exp(-log_energy) / temperature
+    alpha = universe.neutrinos.masses / temperature
+    epsilon = _outer(jnp.ones_like(alpha), epsilon_today / scale**2)
+    v = epsilon / 2 - _outer(alpha**2 / 2, 1 / epsilon_today)
+    rho = thermal.flux_factor(
+        epsilon, v, alpha[:, None] / jnp.atleast_1d(scale)[None, :], universe.relics.moller, universe.relics.helicity
+    )
     return v, thermal.profile(jnp.abs(v)), rho
+
+
+def _outer(column: Float[Array, "target=3"], row: Float[Array, "energy"]) -> Float[Array, "target=3 energy"]:
+    """All products, as a matrix product, whose derivative is one, too.
+
+    That of a broadcast is a sum, into which XLA draws all that precedes it and then adds one by one on a CPU.
+    """
+    return column[:, None] @ row[None, :]
 
 
 class ShellDepth(NamedTuple):
@@ -102,6 +116,7 @@ def depth_scale(universe: Universe) -> Float[Array, ""]:
     return mediator.prefactor * universe.relics.overdensity * squared * length / (2 * jnp.pi)
 
 
+@full_precision
 def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) -> Float[Array, "mass=3 target=3 energy"]:
     """τ_ij(E) = ∫₀^z_source Γ_ij c dz/((1+z)H), the exponent of the survival probability without regeneration.
 
@@ -118,6 +133,7 @@ def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) ->
     return couplings[:, :, None] * jnp.sum(parts.near + parts.far, axis=0)[None]
 
 
+@full_precision
 def mean_free_path(universe: Universe, energy: ArrayLike, z: ArrayLike) -> Float[Array, "mass=3 energy"]:
     """λ_i = 1/Σ_j Γ_ij in proper Mpc at redshift `z`, for energies today in GeV, (energy,) (1409.4180 eq. 5).
 

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxnu._field import as_float, require
+from jaxnu._field import as_float, full_precision, require
 from jaxnu.evolutions import Evolution, SingleRedshift
 from jaxnu.neutrinos import Neutrinos, flavour_content
 from jaxnu.spectra import Spectrum
@@ -56,6 +56,7 @@ class Source(eqx.Module):
             raise ValueError(f"source_k must be 0 or 3, got {self.source_k!r}")
 
 
+@full_precision
 def mass_fractions(source: Source, neutrinos: Neutrinos) -> Float[Array, "mass=3"]:
     """φ_i = 3 Σ_β |U_βi|² f_β / Σ_β f_β for the composition f: they sum to 3, and each is 1 for equal mass states.
 

@@ -165,7 +165,8 @@ def _series(coefficients: np.ndarray, along_x, along_a):
     basis = [jnp.ones_like(along_a), along_a]
     while len(basis) < coefficients.shape[1]:
         basis.append(2 * along_a * basis[-1] - basis[-2])
-    return _clenshaw(jnp.tensordot(jnp.asarray(coefficients, dtype=along_a.dtype), jnp.stack(basis), 1), along_x)
+    fit = jnp.asarray(coefficients, dtype=along_a.dtype)
+    return _clenshaw(jnp.tensordot(fit, jnp.stack(basis), 1, precision="highest"), along_x)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

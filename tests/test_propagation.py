@@ -203,3 +203,12 @@ def test_weak_coupling_is_quadratic():
     assert scale > 1e-6
     np.testing.assert_allclose(changes[1] / scale, 4 * changes[0] / scale, atol=2e-3)
     np.testing.assert_allclose(changes[2] / scale, 16 * changes[0] / scale, atol=2e-2)
+
+
+def test_products_in_full_precision():
+    """A GPU rounds factors of single precision to 10 bits, unless each product says otherwise."""
+    universe = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), build(6.5, 5e-4, 0.02, 2.5))
+    edges = jnp.asarray([1e4, 1e5, 1e6], dtype=jnp.float32)
+    program = str(jax.make_jaxpr(jax.grad(lambda u: jnp.sum(binned_flux(u, edges))))(universe))
+    assert program.count("dot_general") > 10
+    assert program.count("Precision.HIGHEST") == 2 * program.count("dot_general")

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxnu._field import param, require
+from jaxnu._field import full_precision, param, require
 from jaxnu.earth import binned_flux, binned_spectrum, require_edges
 from jaxnu.mesh import Resolution
 from jaxnu.propagation import Spectrum, propagate
@@ -83,6 +83,7 @@ class FluxPoints(eqx.Module):
         """∫E⁻² dE over each bin, GeV⁻¹: what turns an E²φ into an integrated flux."""
         return 1 / self.low - 1 / self.high
 
+    @full_precision
     def combine(self, flux: Float[Array, "flavour=3 bin"]) -> Float[Array, "bin"]:
         """The flavours as the sample sees them."""
         return jnp.tensordot(self.weights, flux, axes=1)
