@@ -44,7 +44,10 @@ class Resolution(eqx.Module):
 
     @classmethod
     def fast(cls) -> Resolution:
-        """A fifth of the default's cells, 1 % where a tenth of the flux arrives: for first looks, to guide samplers."""
+        """A fifth of the default's cells: for first looks, to guide samplers.
+
+        Where a tenth of the flux arrives, 0.8 % at 95 of 100 points of the prior and up to 1.2 % (one redshift: 2.5 %).
+        """
         return cls(nodes=120, shells=32)
 
     @classmethod

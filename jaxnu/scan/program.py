@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 Values = Mapping[str, Float[Array, "*point"]]
 PointFunction = Callable[[Values], dict[str, Array]]
 
-BATCH = 256
+BATCH = 2048
 """Points that a device other than a CPU computes at once."""
 
 
