@@ -116,7 +116,7 @@ def _responses(
 
 
 def _in_blocks(values: Float[Array, "node *s"]) -> Float[Array, "block together *s"]:
-    """Nodes in blocks; those that are missing in the last one are above the mesh."""
+    """Nodes in blocks; the last one is filled up with copies of the topmost node, which feeds nothing."""
     missing = -values.shape[0] % _TOGETHER
     padded = jnp.concatenate([values, jnp.broadcast_to(values[-1:], (missing, *values.shape[1:]))])
     return padded.reshape(-1, _TOGETHER, *values.shape[1:])

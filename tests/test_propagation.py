@@ -205,6 +205,17 @@ def test_weak_coupling_is_quadratic():
     np.testing.assert_allclose(changes[2] / scale, 16 * changes[0] / scale, atol=2e-2)
 
 
+@pytest.mark.parametrize("z", [None, 1.0])
+def test_blocks_of_nodes_do_not_show(z, monkeypatch):
+    """61 and 91 nodes, neither a multiple of the block, and one by one."""
+    universe, resolution = build(z=z), Resolution(61, 8)
+    together = propagate(universe, resolution)
+    monkeypatch.setattr("jaxnu.propagation._TOGETHER", 1)
+    apart = jax.jit(lambda u: propagate.__wrapped__(u, resolution))(universe)
+    for one, other in zip(jax.tree.leaves(together), jax.tree.leaves(apart), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-13)
+
+
 def test_products_in_full_precision():
     """A GPU rounds factors of single precision to 10 bits, unless each product says otherwise."""
     universe = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), build(6.5, 5e-4, 0.02, 2.5))
