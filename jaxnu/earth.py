@@ -17,7 +17,6 @@ from jaxnu.propagation import Spectrum, propagate
 from jaxnu.universe import Universe
 
 
-@full_precision
 def flux_at_earth(
     universe: Universe, energy: ArrayLike, resolution: Resolution = Resolution()
 ) -> Float[Array, "flavour=3 energy"]:
@@ -29,7 +28,17 @@ def flux_at_earth(
     if energy.ndim != 1:
         raise ValueError(f"energy must be one-dimensional, got shape {energy.shape}")
     _require_covered(energy, "energy", resolution)
-    spectrum = propagate(universe, resolution)
+    return flux_of_spectrum(propagate(universe, resolution), universe, energy, resolution)
+
+
+@full_precision
+def flux_of_spectrum(
+    spectrum: Spectrum, universe: Universe, energy: Float[Array, "energy"], resolution: Resolution
+) -> Float[Array, "flavour=3 energy"]:
+    """φ_α of a spectrum already propagated at `resolution`, in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹, at `energy` (GeV).
+
+    The ratio to the free flux is interpolated between nodes, the free flux itself is exact.
+    """
     shells = shell_injection(universe, shell_edges(universe, resolution))
     log_energy = jnp.log(energy)
     log_free, _ = jax.vmap(lambda e: free_flux(universe, shells, e))(log_energy)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxnu.cli.build import make_resolution, make_universe
 from jaxnu.cli.settings import SpectrumSettings
 from jaxnu.cli.words import duration, say
-from jaxnu.earth import flux_at_earth
+from jaxnu.earth import flux_of_spectrum
 from jaxnu.plotting import interaction_figure
 from jaxnu.propagation import propagate
 from jaxnu.universe import Universe
@@ -32,7 +32,12 @@ def run(settings: SpectrumSettings, universe: Universe, folder: Path, quiet: boo
     # The ends are exact, so that they lie within a mesh that ends there.
     energy[0], energy[-1] = grid.low, grid.high
     say("Propagating, compiling first.", quiet)
-    solve = jax.jit(lambda point: (flux_at_earth(point, jnp.asarray(energy), resolution), propagate(point, resolution)))
+
+    @jax.jit
+    def solve(point):
+        solution = propagate(point, resolution)
+        return flux_of_spectrum(solution, point, jnp.asarray(energy), resolution), solution
+
     flux, solution = solve(universe)
     free, _ = solve(universe.without_interactions())
     flux, free = np.asarray(flux), np.asarray(free)

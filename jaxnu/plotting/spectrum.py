@@ -15,11 +15,9 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxnu.constants import FLUX_UNIT
-from jaxnu.earth import ratio_between
+from jaxnu.earth import flux_of_spectrum
 from jaxnu.icecube.likelihood import FluxPoints
 from jaxnu.mesh import Resolution
-from jaxnu.neutrinos import flavour_content
 from jaxnu.plotting.style import BLACK, BLUE, GREEN, ORANGE, Numbers
 from jaxnu.propagation import propagate
 from jaxnu.universe import Universe
@@ -141,11 +139,9 @@ def _predict(universes: Universe, terms: tuple[FluxPoints, ...], energy: np.ndar
     @jax.vmap
     def predict(universe):
         spectrum = propagate(universe, resolution)
-        at = jnp.asarray(np.log(energy), dtype=spectrum.log_energy.dtype)
-        ratio = ratio_between(spectrum, at)
-        free = FLUX_UNIT * jnp.exp(jnp.interp(at, spectrum.log_energy, spectrum.log_free))
+        at = jnp.asarray(energy, dtype=spectrum.log_energy.dtype)
         binned = tuple(term.predict_from(spectrum, universe) for term in terms)
-        return free[None, :] * (flavour_content(universe.neutrinos) @ ratio), binned
+        return flux_of_spectrum(spectrum, universe, at, resolution), binned
 
     return predict(universes)
 
