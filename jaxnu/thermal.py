@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.polynomial import chebyshev
-from scipy.special import roots_legendre
+from numpy.polynomial.legendre import leggauss
 
 PROFILE_AREA = 3.606170709478783
 """∫_{−∞}^∞ D(|v|) dv = 3ζ(3)."""
@@ -31,7 +31,7 @@ def _polylog_fit(order: int, terms: int = 12) -> tuple[float, ...]:
     nodes = chebyshev.chebpts1(48)
     y = (nodes + 1) / 2
     # −Li_s(−y)/y = ∫ t^{s−1} e^{−t}/(1 + y e^{−t}) dt / Γ(s)
-    r, w = roots_legendre(200)
+    r, w = leggauss(200)
     t, dt = 15 * (1 + r) ** 2, 30 * (1 + r) * w
     series = (dt * t ** (order - 1) * np.exp(-t) / (1 + y[:, None] * np.exp(-t))).sum(-1) / factorial(order - 1)
     return tuple(float(c) for c in chebyshev.chebfit(nodes, series, terms - 1))
@@ -140,7 +140,7 @@ def _mean_energy_fit(kind: str, terms_x: int = 12, terms_a: int = 16) -> np.ndar
     kind "moller":  1/⟨1/ω⟩ weighted with u f(u);  "energy": ⟨ω⟩ with f(u);  "inverse": 1/⟨1/ω⟩ with f(u); ω = √(u² +
     a²). Variables x/(x + 2) and a/(a + 1). Quadrature in t = u − x, graded at the threshold.
     """
-    s, w = roots_legendre(400)
+    s, w = leggauss(400)
     s, w = (s + 1) / 2, w / 2
     t, dt = 60 * s**4, 240 * s**3 * w
     nodes_x, nodes_a = chebyshev.chebpts1(terms_x), chebyshev.chebpts1(terms_a)
