@@ -37,7 +37,7 @@ from jaxnu.sources import mass_fractions
 from jaxnu.universe import Universe
 
 # Nodes whose responses are computed at once, so that they stay in the cache, and little is kept for derivatives.
-_TOGETHER = 4
+_TOGETHER = 2
 
 
 class Spectrum(eqx.Module):
@@ -133,7 +133,7 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
     x = log_energy_nodes(universe, resolution)
     scale = shell_edges(universe, resolution)
     sources = shell_injection(universe, scale)
-    log_free, share = jax.lax.map(jax.checkpoint(lambda e: free_flux(universe, sources, e), prevent_cse=False), x)
+    log_free = jax.lax.map(jax.checkpoint(lambda e: free_flux(universe, sources, e)[0], prevent_cse=False), x)
     fractions = mass_fractions(universe.source, universe.neutrinos)
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
     branching = neutrino_branching(universe.mediator)
@@ -169,10 +169,12 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
 
     def solve_some(carry, nodes):
         log_energy, *others = nodes
-        return jax.lax.scan(solve, carry, (_responses(universe, couplings, log_energy, scale), *others), reverse=True)
+        responses = _responses(universe, couplings, log_energy, scale)
+        _, share = jax.vmap(lambda e: free_flux(universe, sources, e))(log_energy)
+        return jax.lax.scan(solve, carry, (responses, share, *others), reverse=True)
 
     nothing = jnp.zeros((2, resolution.shells), dtype=x.dtype)
-    nodes = x, share, decay[:, :, None, None], weights[..., None, None]
+    nodes = x, decay[:, :, None, None], weights[..., None, None]
     (moments, *_), (ratio, scattered) = jax.lax.scan(
         jax.checkpoint(solve_some, prevent_cse=False),
         (jnp.zeros((3, 2, resolution.shells), dtype=x.dtype), nothing, nothing),
