@@ -64,13 +64,14 @@ def draw(found):
     """accuracy.png: errors over times, the presets by their names."""
     figure, panels = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)
     for panel, time, error in ((panels[0], "value", "flux"), (panels[1], "gradient", "slope")):
-        for number, ((nodes, shells), name, times, errors) in enumerate(found):
+        for (nodes, shells), name, times, errors in found:
             x, y = 1e3 * times[time].median, 100 * getattr(errors, error)
             panel.plot(x, y, "o", color="C1" if name else "C0")
-            offset = (4, -12 if number % 2 else 6)
-            panel.annotate(name or f"{nodes} × {shells}", (x, y), offset, textcoords="offset points", fontsize=8)
+            offset, side = ((-5, -9), "right") if name else ((5, 3), "left")
+            words = {"xytext": offset, "textcoords": "offset points", "ha": side, "fontsize": 8}
+            panel.annotate(name or f"{nodes} × {shells}", (x, y), **words)
         panel.set(xscale="log", yscale="log")
-        panel.margins(0.2)
+        panel.margins(0.25, 0.15)
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())
