@@ -170,6 +170,7 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Spec
     def solve_some(carry, nodes):
         log_energy, *others = nodes
         responses = _responses(universe, couplings, log_energy, scale)
+        # The sources' shares once more: those of all nodes, kept for derivatives, would be a good part of the memory.
         _, share = jax.vmap(lambda e: free_flux(universe, sources, e))(log_energy)
         return jax.lax.scan(solve, carry, (responses, share, *others), reverse=True)
 

@@ -58,7 +58,7 @@ def finish(process):
 
 
 def chunks_in(store):
-    """How many chunks a store holds; a killed process may leave half a one under another name."""
+    """How many chunks a store holds; a killed process may leave half of one under another name."""
     return sum(path.suffix != ".partial" for path in Path(store).glob("status/[0-9]*"))
 
 
