@@ -42,7 +42,7 @@ def flux_of_spectrum(
     shells = shell_injection(universe, shell_edges(universe, resolution))
     log_energy = jnp.log(energy)
     log_free, _ = jax.vmap(lambda e: free_flux(universe, shells, e))(log_energy)
-    flux = jnp.exp(log_free)[None, :] * ratio_between(spectrum, log_energy)
+    flux = jnp.exp(log_free)[None, :] * _between(spectrum, log_energy)[:3]
     return FLUX_UNIT * (flavour_content(universe.neutrinos) @ flux)
 
 
@@ -71,8 +71,8 @@ def binned_spectrum(
     x = jnp.sort(jnp.concatenate([spectrum.log_energy, log_edges]))
     width, middle = jnp.diff(x), (x[1:] + x[:-1]) / 2
     at = jnp.ravel(middle[:, None] + width[:, None] / 2 * points[None, :])
-    free = at + monotone_cubic(at, spectrum.log_energy, spectrum.log_free)
-    flux = (jnp.exp(free)[None, :] * ratio_between(spectrum, at)).reshape(3, width.size, points.size)
+    *ratio, log_free = _between(spectrum, at)
+    flux = (jnp.exp(at + log_free)[None, :] * jnp.stack(ratio)).reshape(3, width.size, points.size)
     cells = (flux @ weights) * (width / 2)[None, :]
     inside = (middle[:, None] > log_edges[None, :-1]) & (middle[:, None] < log_edges[None, 1:])
     per_state = cells @ inside.astype(cells.dtype)
@@ -93,11 +93,11 @@ def _require_covered(energy: Array, name: str, resolution: Resolution) -> None:
     require(covered, f"{name} must lie within the mesh, {low:g} to {high:g} GeV, got {energy}")
 
 
-def ratio_between(spectrum: Spectrum, log_energy: Float[Array, "energy"]) -> Float[Array, "mass=3 energy"]:
-    """Ratio to the free flux at any energy: a monotone cubic in ln E between nodes.
+def _between(spectrum: Spectrum, log_energy: Float[Array, "energy"]) -> Float[Array, "value=4 energy"]:
+    """Ratios to the free flux at any energy, and ln of that flux: monotone cubics in ln E between nodes.
 
     Of the ratio and not of its logarithm, which makes integrals over the edges of dips two to three times more
     accurate; never negative, though coarse meshes overshoot in opaque dips.
     """
-    ratio = jnp.maximum(spectrum.ratio, 0.0)
-    return jax.vmap(lambda values: monotone_cubic(log_energy, spectrum.log_energy, values))(ratio)
+    values = jnp.concatenate([jnp.maximum(spectrum.ratio, 0.0), spectrum.log_free[None, :]])
+    return jax.vmap(lambda row: monotone_cubic(log_energy, spectrum.log_energy, row))(values)

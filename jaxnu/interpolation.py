@@ -39,7 +39,9 @@ def monotone_cubic(
     mean = (w_before + w_after) / (w_before / jnp.where(alike, before, 1.0) + w_after / jnp.where(alike, after, 1.0))
     tangent = jnp.concatenate([slope[:1], jnp.where(alike, mean, 0.0), slope[-1:]])
     cell = jnp.clip(jnp.searchsorted(x, at, side="right") - 1, 0, x.size - 2)
-    h, left = width[cell], y[cell]
-    t = (at - x[cell]) / h
-    rise, begin, end = slope[cell] * h, tangent[cell] * h, tangent[cell + 1] * h
+    # One table, looked up once: each look-up has a sum over nodes as its derivative.
+    table = jnp.stack([x[:-1], width, y[:-1], slope, tangent[:-1], tangent[1:]])
+    start, h, left, rise, begin, end = table[:, cell]
+    t = (at - start) / h
+    rise, begin, end = rise * h, begin * h, end * h
     return left + t * (begin + t * (3 * rise - 2 * begin - end + t * (begin + end - 2 * rise)))

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from jaxnu.inference.amplitude import Measurement, measurement
 from jaxnu.inference.coordinates import coordinates
-from jaxnu.inference.posterior import Model, bin_heights, flux_points, other_terms, universe_at
+from jaxnu.inference.posterior import Model, all_bin_heights, flux_points, other_terms, universe_at
 
 CHUNK = 64
 """Points computed at once."""
@@ -129,22 +129,23 @@ def _predict(model: Model, axes: Axes, strength: float, progress: bool):
     terms, others = flux_points(model.terms), other_terms(model.terms)
 
     @jax.jit
-    def chunk(points):
-        def one(point):
-            universe = universe_at(model, {**point, "amplitude": jnp.asarray(1.0)})
-            universe = eqx.tree_at(lambda all: all.mediator.coupling, universe, replace_fn=lambda g: strength * g)
-            parts = bin_heights(terms, universe, model.resolution)
-            extra = sum((-2 * jnp.asarray(term(universe)) for term in others), jnp.zeros_like(parts[0][0]))
-            return jnp.concatenate(parts), extra
+    @jax.vmap
+    def universes_at(point):
+        universe = universe_at(model, {**point, "amplitude": jnp.asarray(1.0)})
+        return eqx.tree_at(lambda all: all.mediator.coupling, universe, replace_fn=lambda g: strength * g)
 
-        return jax.lax.map(one, points)
+    @jax.jit
+    @jax.vmap
+    def of_others(universe):
+        nothing = jnp.zeros_like(universe.mediator.mass)
+        return sum((-2 * jnp.asarray(term(universe)) for term in others), nothing)
 
     size = int(np.prod(shape))
     heights, penalty = [], []
     for start in tqdm(range(0, size, CHUNK), disable=not progress, desc="bank", unit=f"×{CHUNK}"):
         rows = np.arange(start, start + CHUNK) % size
-        found = chunk({name: jnp.asarray(part[rows]) for name, part in points.items()})
-        heights.append(np.asarray(found[0]))
-        penalty.append(np.asarray(found[1]))
+        universes = universes_at({name: jnp.asarray(part[rows]) for name, part in points.items()})
+        heights.append(np.asarray(all_bin_heights(terms, universes, model.resolution)))
+        penalty.append(np.asarray(of_others(universes)))
     flat = np.concatenate(heights)[:size]
     return flat.reshape(*shape, flat.shape[1]), np.concatenate(penalty)[:size].reshape(shape)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxnu.cores import core_count
+from jaxnu.cores import core_count, on_every_core
 from jaxnu.inference.coordinates import Coordinates, constrain, coordinates, log_prior, prior_draw
 from jaxnu.inference.posterior import Model, log_likelihoods, universe_at
 
@@ -39,7 +38,7 @@ def compiled(model: Model) -> Compiled:
     """The functions of a model; nothing is compiled before it is called, and models that differ in data share it."""
     return Compiled(
         lambda points, strength: _finite(
-            (_on_every_core if jax.default_backend() == "cpu" else _in_batches)(
+            (_by_cores if jax.default_backend() == "cpu" else _in_batches)(
                 lambda batch, count: _log_likelihoods(model, batch, jnp.asarray(strength, dtype=batch.dtype), count),
                 points,
                 BATCH,
@@ -109,13 +108,11 @@ def _in_batches(function: BatchFunction, points: np.ndarray, size: int) -> np.nd
     return np.concatenate([_padded(function, part, len(part), size) for part in parts])
 
 
-def _on_every_core(function: BatchFunction, points: np.ndarray, size: int) -> np.ndarray:
-    """The same by one thread per core: one point keeps only one of them busy."""
-    cores = core_count()
+def _by_cores(function: BatchFunction, points: np.ndarray, size: int) -> np.ndarray:
+    """The same with all cores at work."""
+    parts = np.array_split(points, max(-(-len(points) // size), min(len(points), core_count())))
     _padded(function, points, 0, size)  # compiled before there are several threads
-    parts = np.array_split(points, max(-(-len(points) // size), min(len(points), cores)))
-    with ThreadPoolExecutor(cores) as pool:
-        return np.concatenate(list(pool.map(lambda part: _padded(function, part, len(part), size), parts)))
+    return np.concatenate(on_every_core(lambda part: _padded(function, part, len(part), size), parts))
 
 
 # Threads have settings of their own, and other settings mean another compilation.

@@ -63,7 +63,7 @@ def covariance(
     inverse = np.zeros_like(matrix)
     inverse[np.ix_(free, free)] = np.linalg.inv(matrix[np.ix_(free, free)])
 
-    jacobian = np.asarray(jax.jacfwd(lambda u: ravel_pytree(constrain(where, u))[0])(jnp.asarray(at)))
+    jacobian = np.asarray(jax.jit(jax.jacfwd(lambda u: ravel_pytree(constrain(where, u))[0]))(jnp.asarray(at)))
     names = _names(where, at)
     fixed = [i for i in range(at.size) if i not in free]
     lost = np.any(jacobian[:, fixed] != 0, axis=1)

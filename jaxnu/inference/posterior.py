@@ -16,7 +16,7 @@ from numpyro import handlers
 
 from jaxnu.icecube import FluxPoints, check_overlaps
 from jaxnu.mesh import Resolution
-from jaxnu.propagation import propagate
+from jaxnu.propagation import Spectrum, propagate, spectra
 from jaxnu.universe import Universe
 
 
@@ -98,7 +98,18 @@ def term_values(terms: Sequence[Any], universe: Universe, resolution: Resolution
 @eqx.filter_jit
 def bin_heights(terms: Sequence[FluxPoints], universe: Universe, resolution: Resolution) -> list[Float[Array, "bin"]]:
     """E²φ that a universe predicts in the bins of each term (GeV cm⁻² s⁻¹ sr⁻¹), from one propagation."""
-    spectrum = propagate(universe, resolution)
+    return _heights(terms, propagate(universe, resolution), universe)
+
+
+def all_bin_heights(
+    terms: Sequence[FluxPoints], universes: Universe, resolution: Resolution
+) -> Float[Array, "point bin"]:
+    """The same for universes whose leaves have a leading axis, in the bins of one term after another."""
+    solved = spectra(universes, resolution)
+    return eqx.filter_jit(jax.vmap(lambda one, at: jnp.concatenate(_heights(terms, one, at))))(solved, universes)
+
+
+def _heights(terms: Sequence[FluxPoints], spectrum: Spectrum, universe: Universe) -> list[Float[Array, "bin"]]:
     return [term.predict_from(spectrum, universe) / term.segment for term in terms]
 
 

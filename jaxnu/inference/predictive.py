@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from jaxnu.inference.amplitude import Measurement, chi2, measurement
-from jaxnu.inference.posterior import Model, bin_heights, flux_points, universe_at
+from jaxnu.inference.posterior import Model, all_bin_heights, flux_points, universe_at
 from jaxnu.inference.pseudo import simulate
 from jaxnu.inference.result import Posterior
 
@@ -56,11 +56,8 @@ def predictive(model: Model, result: Posterior, key: PRNGKeyArray, *, draws: int
     """
     data = measurement(flux_points(model.terms))
     values = {name: jnp.asarray(part) for name, part in thinned(result, draws).items()}
-
-    def heights(values):
-        return jnp.concatenate(bin_heights(flux_points(model.terms), universe_at(model, values), model.resolution))
-
-    predicted = jax.jit(lambda values: jax.lax.map(heights, values))(values)
+    universes = jax.vmap(lambda point: universe_at(model, point))(values)
+    predicted = all_bin_heights(flux_points(model.terms), universes, model.resolution)
     keys = jax.random.split(key, predicted.shape[0])
     many = jax.vmap(lambda height, one: simulate(data, height, one, 1))(predicted, keys)
     replicated = jax.tree.map(lambda leaf: leaf[:, 0], many)

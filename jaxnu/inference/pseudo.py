@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 
 import equinox as eqx
@@ -110,9 +111,14 @@ def simulate(data: Measurement, height: Float[jax.Array, "bin"], key: PRNGKeyArr
     split-normal likelihood as one of the measured value. A limit is a Poisson number of events of mean z²/2 x/limit.
     Raises ValueError for bins whose likelihood is not a density (limits of the convention "delavega2024").
     """
-    counted = data.rate > 0
     if not can_be_simulated(data):
         raise ValueError("limits that cost nothing until they are exceeded cannot be simulated; use split-normal")
+    return _drawn(data, height, key, count)
+
+
+@partial(jax.jit, static_argnums=3)
+def _drawn(data: Measurement, height: Float[jax.Array, "bin"], key: PRNGKeyArray, count: int) -> Measurement:
+    counted = data.rate > 0
     side, size, events = jax.random.split(key, 3)
     shape, dtype = (count, height.size), height.dtype
     minus, plus = (jnp.where(counted, 0.0, part) for part in (data.minus, data.plus))

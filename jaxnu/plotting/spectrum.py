@@ -19,7 +19,7 @@ from jaxnu.earth import flux_of_spectrum
 from jaxnu.icecube.likelihood import FluxPoints
 from jaxnu.mesh import Resolution
 from jaxnu.plotting.style import BLACK, BLUE, GREEN, ORANGE, Numbers
-from jaxnu.propagation import propagate
+from jaxnu.propagation import spectra
 from jaxnu.universe import Universe
 
 _FLAVOURS = (r"$\nu_e$", r"$\nu_\mu$", r"$\nu_\tau$")
@@ -137,13 +137,12 @@ def _predict(universes: Universe, terms: tuple[FluxPoints, ...], energy: np.ndar
 
     @jax.jit
     @jax.vmap
-    def predict(universe):
-        spectrum = propagate(universe, resolution)
+    def predict(spectrum, universe):
         at = jnp.asarray(energy, dtype=spectrum.log_energy.dtype)
         binned = tuple(term.predict_from(spectrum, universe) for term in terms)
         return flux_of_spectrum(spectrum, universe, at, resolution), binned
 
-    return predict(universes)
+    return predict(spectra(universes, resolution), universes)
 
 
 def _energy_axes(axes: Axes) -> Axes:
