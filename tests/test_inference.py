@@ -129,6 +129,17 @@ def test_flat_directions_are_named_and_have_no_error():
     assert "flat" in found.summary()
 
 
+@pytest.mark.parametrize("cut, best", [(4.02, 4.0), (3.9, 3.9)])
+def test_a_maximum_beside_a_cut(cut, best):
+    """ln L = −∞ just above the maximum of the mass, or below it: a fit, without an error of the mass."""
+    term = Gaussian()
+    model = gaussian_model(lambda universe: jnp.where(universe.mediator.mass < cut, term(universe), -jnp.inf))
+    found = fit(model, jax.random.key(KEY), sweep=256, starts=4)
+    assert found.best["mass"] == pytest.approx(best, rel=2e-3) and found.best["mass"] < cut
+    assert np.isnan(found.errors["mass"]) and found.errors["index"] == pytest.approx(SD["index"], rel=0.02)
+    assert "constrain mass" in found.remarks[0]
+
+
 def test_end_of_the_range_is_named():
     found = fit(
         posterior(default_prior, lambda universe: 3 * universe.source.spectrum.amplitude), jax.random.key(0), sweep=32
@@ -334,6 +345,18 @@ def test_one_compilation():
     assert sampled.traces <= 4
 
 
+def test_chains_side_by_side_are_those_one_by_one(monkeypatch):
+    """What a GPU runs, all chains and points in one program, run on a CPU: the same draws."""
+
+    def mass():
+        model, counts = gaussian_model(), {"warmup": 5, "draws": 10}
+        return sample(model, jax.random.key(KEY), sweep=64, progress=False, **counts).draws["mass"]
+
+    apart = mass()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    np.testing.assert_allclose(mass(), apart, rtol=1e-8)
+
+
 class Index(eqx.Module):
     """A term with data: an index that has been measured."""
 
@@ -421,6 +444,8 @@ def test_bad_models_are_refused():
         sample(gaussian_model(), jax.random.key(0), jumps=-1)
     with pytest.raises(ValueError, match="starts=8"):
         fit(gaussian_model(), jax.random.key(0), sweep=4, starts=8)
+    with pytest.raises(ValueError, match="sweep must be at least 2"):
+        fit(gaussian_model(), jax.random.key(0), sweep=1, starts=1)
     with pytest.raises(ValueError, match="not finite at any of 32 draws"):
         fit(gaussian_model(lambda universe: jnp.nan * universe.mediator.mass), jax.random.key(0), sweep=32)
 

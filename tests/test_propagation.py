@@ -23,7 +23,9 @@ from jaxnu import (
     optical_depth,
     propagate,
 )
+from jaxnu.mesh import shell_edges
 from jaxnu.neutrinos import flavour_content
+from jaxnu.propagation import spectra
 
 SMALL = Resolution(60, 8)
 solve = jax.jit(lambda universe: propagate(universe, SMALL))
@@ -214,6 +216,28 @@ def test_blocks_of_nodes_do_not_show(z, monkeypatch):
     apart = jax.jit(lambda u: propagate.__wrapped__.__wrapped__(u, resolution))(universe)
     for one, other in zip(jax.tree.leaves(together), jax.tree.leaves(apart), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-13)
+
+
+def test_callers_of_any_precision_share_a_propagation(monkeypatch):
+    traced = []
+    monkeypatch.setattr("jaxnu.propagation.shell_edges", lambda *of: traced.append(of) or shell_edges(*of))
+    universe, resolution = build(), Resolution(45, 5)
+    first = propagate(universe, resolution)
+    with jax.default_matmul_precision("highest"):
+        again = propagate(universe, resolution)
+    assert len(traced) == 1 and np.array_equal(first.ratio, again.ratio)
+
+
+def test_spectra_are_those_of_single_universes(monkeypatch):
+    """One after another, as on a CPU, and side by side, as elsewhere."""
+    universes = jax.vmap(lambda mass, index: build(mass=mass, index=index))(jnp.asarray([4.0, 9.0]), jnp.full(2, 2.5))
+    apart = spectra(universes, SMALL)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    together = spectra(universes, SMALL)
+    for one, other in zip(jax.tree.leaves(apart), jax.tree.leaves(together), strict=True):
+        assert one.shape[0] == 2
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(apart.ratio[1], solve(build(mass=9.0)).ratio, rtol=1e-9)
 
 
 def test_products_in_full_precision():

@@ -71,7 +71,7 @@ class Sampling:
     warmup: int = count(40, "steps of warm-up per chain", least=10)
     draws: int = count(250, "draws per chain", least=10)
     block: int = count(25, "steps between two saves")
-    sweep: int = count(4096, "points of the sweep in which chains start")
+    sweep: int = count(4096, "points of the sweep in which chains start", least=2)
     bands: int = count(400, "draws of which the bands in spectrum.png are made", least=20)
 
 
@@ -88,7 +88,7 @@ class Nested:
 class Search:
     """How the best fit is searched for."""
 
-    sweep: int = count(4096, "points of the sweep in which searches start")
+    sweep: int = count(4096, "points of the sweep in which searches start", least=2)
     starts: int = count(8, "searches")
     steps: int = count(30, "steps of each search at most")
 

@@ -39,8 +39,17 @@ def curvature(
 
 
 def constrained(matrix: Float[np.ndarray, "u u"], spread: Float[np.ndarray, " u"]) -> int:
-    """How many directions a curvature constrains better than `FLAT`."""
-    return int(np.sum(np.linalg.eigvalsh(matrix * np.outer(spread, spread)) > FLAT))
+    """How many directions a curvature constrains better than `FLAT`, where it is finite."""
+    kept = np.ix_(_finite(matrix), _finite(matrix))
+    return int(np.sum(np.linalg.eigvalsh((matrix * np.outer(spread, spread))[kept]) > FLAT))
+
+
+def _finite(matrix: Float[np.ndarray, "u u"]) -> list[int]:
+    """The parameters whose curvature is finite: along others the likelihood ends next to the maximum."""
+    kept = list(range(len(matrix)))
+    while np.any(bad := ~np.isfinite(matrix[np.ix_(kept, kept)])):
+        kept.remove(kept[int(np.argmax(np.sum(bad, axis=0)))])
+    return kept
 
 
 def covariance(
@@ -48,12 +57,13 @@ def covariance(
 ) -> Covariance:
     """J H⁻¹ Jᵀ with H the curvature in u and J = ∂values/∂u; `draws` from the prior tell how wide it is.
 
-    Where H is not positive definite, or flat compared with the prior, parameters are fixed one by one, the one that
-    dominates the flattest direction first, until the rest is constrained. Those get rows of NaN and a sentence.
+    Where H is not finite or not positive definite, or flat compared with the prior, parameters are fixed one by one,
+    the one that dominates the flattest direction first, until the rest is constrained. Those get rows of NaN and a
+    sentence.
     """
     centre, spread = np.mean(draws, axis=0), np.std(draws, axis=0)
     matrix = curvature(log_likelihood, at, spread)
-    free = list(range(at.size))
+    free = _finite(matrix)
     while free:
         scaled = (matrix * np.outer(spread, spread))[np.ix_(free, free)]
         eigenvalues, vectors = np.linalg.eigh(scaled)
@@ -71,7 +81,7 @@ def covariance(
     result[lost, :] = np.nan
     result[:, lost] = np.nan
     remarks = [
-        f"The data do not constrain {name} at the best fit: the likelihood is flat or not at a maximum along it. "
+        f"The data do not constrain {name} at the best fit: the likelihood is flat, cut or not at a maximum along it. "
         "It has no error, and those of the others hold at its best value."
         for name, gone in zip(names, lost, strict=True)
         if gone

@@ -27,7 +27,7 @@ def gradients(
 
 
 def hessian(function: Batch, at: Float[np.ndarray, " u"], step: Float[np.ndarray, " u"]) -> Float[np.ndarray, "u u"]:
-    """∂²f/∂u_i∂u_j from f at u, u ± h_i and u ± (h_i + h_j), all in one batch."""
+    """∂²f/∂u_i∂u_j from f at u, u ± h_i and u ± (h_i + h_j), all in one batch; not finite where one of these is not."""
     size = at.size
     offsets = np.diag(step)
     row, column = np.triu_indices(size, 1)
@@ -37,5 +37,6 @@ def hessian(function: Batch, at: Float[np.ndarray, " u"], step: Float[np.ndarray
     singles = rest[:size] + rest[size : 2 * size] - 2 * centre
     both = rest[2 * size : 2 * size + row.size] + rest[2 * size + row.size :] - 2 * centre
     result = np.diag(singles)
-    result[row, column] = result[column, row] = (both - singles[row] - singles[column]) / 2
-    return result / np.outer(step, step)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        result[row, column] = result[column, row] = (both - singles[row] - singles[column]) / 2
+        return result / np.outer(step, step)

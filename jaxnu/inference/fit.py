@@ -193,8 +193,8 @@ def _uphill(u, slope, state):
 def _climb(log_likelihood: Batch, u: Points, spread: Float[np.ndarray, " u"], steps: int):
     """All searches side by side: the ends, ln L there and whether each has converged.
 
-    Slopes are differences of what is compiled already: right to ten digits, and on all cores as fast as derivatives by
-    five parameters are, which take longer to compile than all searches together take.
+    Slopes are differences of what is compiled already: right to ten digits and, with all cores at work, as fast as
+    derivatives by five parameters, whose compilation takes longer than the search.
     """
     u, value = u.copy(), log_likelihood(u)
     state = jax.vmap(_QUASI_NEWTON.init)(jnp.asarray(u))
@@ -209,6 +209,7 @@ def _climb(log_likelihood: Batch, u: Points, spread: Float[np.ndarray, " u"], st
             if not np.any(trying):
                 break
             step[trying] /= 2
+        gain[trying] = 0.0
         better = gain > 0
         u[better] += step[better]
         value[better] += gain[better]
@@ -221,7 +222,7 @@ def _climb(log_likelihood: Batch, u: Points, spread: Float[np.ndarray, " u"], st
 def _data(terms: tuple[Any, ...]) -> tuple[float, int]:
     """Σ_t 2 ln L_max, so that χ² = this − 2 ln L, and the number of points: 0 and one for a term without `chi2`."""
     with_points = [term for term in terms if hasattr(term, "chi2")]
-    peak = sum(float(_twice_peak(term)) for term in with_points)
+    peak = math.fsum(float(_twice_peak(term)) for term in with_points)
     return peak, sum(term.low.size for term in with_points) + len(terms) - len(with_points)
 
 

@@ -50,7 +50,7 @@ class Population:
 def learn(functions: Compiled, key: PRNGKeyArray, sweep: int, *, progress: bool = False) -> Population:
     """A population from `sweep` draws from the prior and `STAGES` − 1 sets of half as many further points.
 
-    Raises ValueError if the likelihood is finite at none of the first.
+    Raises ValueError if `sweep` is below 2 or the likelihood is finite at none of the first.
     """
     return explore(functions, key, sweep, progress=progress)[0]
 
@@ -59,6 +59,8 @@ def explore(
     functions: Compiled, key: PRNGKeyArray, sweep: int, *, progress: bool = False
 ) -> tuple[Population, Points, PerPoint]:
     """The same with all points that led to it, those from the prior first, and ln L there."""
+    if sweep < 2:
+        raise ValueError(f"sweep must be at least 2, for the prior's width, got {sweep}")
     first_key, more_key = jax.random.split(key)
     rng, more = generator(more_key), -(-sweep // 2)
     with tqdm(total=STAGES, disable=not progress, desc="sweep", unit="set") as bar:

@@ -159,27 +159,32 @@ def _nuts(warmup: int):
 
     @jax.numpy_dtype_promotion("standard")  # as `sample` has it, for threads
     @eqx.filter_jit
-    def one_advances(model, state, chain):
-        return step(jax.tree.map(lambda leaf: leaf[chain], state), (model,))
+    def one_advances(model, state):
+        return step(state, (model,))
 
     def begin(model, keys, at, covariance):
         state = all_begin(model, keys, at, covariance)
         if jax.default_backend() == "cpu":
-            one_advances(model, state, jnp.asarray(0))  # compiled before there are several threads
+            one_advances(model, _apart(state)[0])  # compiled before there are several threads
         return state
 
     def advance(model, state):
         if jax.default_backend() != "cpu":
             return all_advance(model, state)
-        chains = map(jnp.asarray, range(len(state.z)))
-        return _together(on_every_core(lambda chain: one_advances(model, state, chain), chains))
+        return _together(on_every_core(lambda chain: one_advances(model, chain), _apart(state)))
 
     return begin, advance
 
 
 @jax.jit
+def _apart(states: HMCState) -> list[HMCState]:
+    """One for each chain."""
+    return [jax.tree.map(lambda leaf, chain=chain: leaf[chain], states) for chain in range(len(states.z))]
+
+
+@jax.jit
 def _together(states: list[HMCState]) -> HMCState:
-    """Of all chains, as one: leaves with a leading axis."""
+    """Those of all chains as one, whose leaves have a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
 
