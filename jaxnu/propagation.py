@@ -94,6 +94,7 @@ def _through_shells(survival, gained, start):
     return leaving, after(leaving, start)
 
 
+@jax.jit  # traced once for both steps of Newton's iteration
 def _transport(shells: ShellResponse, emitted: Float[Array, "2 mass=3 shell"], start: Float[Array, "mass=3"]):
     """What arrives at z = 0, and what each shell absorbs, of what is emitted; the latter as totals and tilts."""
     even, tilted = emitted

@@ -34,6 +34,7 @@ class Line(NamedTuple):
     depth: Float[Array, "*edge target=3 energy"]
 
 
+@jax.jit  # traced once for both edges of the shells
 def resonance_line(universe: Universe, log_energy: Float[Array, "energy"], scale: Float[Array, "*energy"]) -> Line:
     """The line at 1 + z = `scale` for ln(E/GeV) today; its depth is g′²T₀³(1+z)³ρ c/(2π m_Z′² H) for |q_ij|² = 1.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import factorial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -115,6 +116,7 @@ def _clear(line: _Lumped, thin, thick):
     return jnp.clip((escape - line.phi0) / (1 - line.phi0 + 1e-6), 0.0, 1.0)
 
 
+@jax.jit  # traced once for both directions
 def _box(line: _Lumped, mean, middle, leaving, clear, rises, falls, within):
     """The box (a, b) that lets as many neutrinos escape to s = 0 as the line does.
 
