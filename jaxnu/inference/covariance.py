@@ -40,8 +40,8 @@ def curvature(
 
 def constrained(matrix: Float[np.ndarray, "u u"], spread: Float[np.ndarray, " u"]) -> int:
     """How many directions a curvature constrains better than `FLAT`, where it is finite."""
-    kept = np.ix_(_finite(matrix), _finite(matrix))
-    return int(np.sum(np.linalg.eigvalsh((matrix * np.outer(spread, spread))[kept]) > FLAT))
+    kept = _finite(matrix)
+    return int(np.sum(np.linalg.eigvalsh((matrix * np.outer(spread, spread))[np.ix_(kept, kept)]) > FLAT))
 
 
 def _finite(matrix: Float[np.ndarray, "u u"]) -> list[int]:

@@ -105,8 +105,12 @@ def all_bin_heights(
     terms: Sequence[FluxPoints], universes: Universe, resolution: Resolution
 ) -> Float[Array, "point bin"]:
     """The same for universes whose leaves have a leading axis, in the bins of one term after another."""
-    solved = spectra(universes, resolution)
-    return eqx.filter_jit(jax.vmap(lambda one, at: jnp.concatenate(_heights(terms, one, at))))(solved, universes)
+    return _all_heights(terms, spectra(universes, resolution), universes)
+
+
+@eqx.filter_jit
+def _all_heights(terms: Sequence[FluxPoints], solved: Spectrum, universes: Universe) -> Float[Array, "point bin"]:
+    return jax.vmap(lambda one, at: jnp.concatenate(_heights(terms, one, at)))(solved, universes)
 
 
 def _heights(terms: Sequence[FluxPoints], spectrum: Spectrum, universe: Universe) -> list[Float[Array, "bin"]]:
