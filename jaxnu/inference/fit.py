@@ -105,8 +105,8 @@ def fit(model: Model, key: PRNGKeyArray, *, sweep: int = 4096, starts: int = 8, 
     the unconstrained coordinates takes part, but the prior's ranges bound the search. Half of the `starts` are the best
     of `sweep` draws from the prior; the others the best of what those lead to (`population.explore`), for the highest
     maximum may be narrow; both on a mesh no finer than `Resolution.fast()`. From there on the mesh is the model's: the
-    starts, and as many without interactions, go at once through up to `steps` steps. The covariance is the inverse
-    Hessian of −ln L.
+    starts, and then as many without interactions, climb side by side in up to `steps` steps. The covariance is the
+    inverse Hessian of −ln L.
     Raises ValueError if a number is not positive, `starts` exceeds `sweep`, or the likelihood is nowhere finite.
     """
     if min(sweep, starts, steps) < 1 or starts > sweep:
