@@ -71,8 +71,8 @@ def binned_spectrum(
     x = jnp.sort(jnp.concatenate([spectrum.log_energy, log_edges]))
     width, middle = jnp.diff(x), (x[1:] + x[:-1]) / 2
     at = jnp.ravel(middle[:, None] + width[:, None] / 2 * points[None, :])
-    *ratio, log_free = _between(spectrum, at)
-    flux = (jnp.exp(at + log_free)[None, :] * jnp.stack(ratio)).reshape(3, width.size, points.size)
+    found = _between(spectrum, at)
+    flux = (jnp.exp(at + found[3])[None, :] * found[:3]).reshape(3, width.size, points.size)
     cells = (flux @ weights) * (width / 2)[None, :]
     inside = (middle[:, None] > log_edges[None, :-1]) & (middle[:, None] < log_edges[None, 1:])
     per_state = cells @ inside.astype(cells.dtype)

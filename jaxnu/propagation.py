@@ -203,8 +203,9 @@ def spectra(universes: Universe, resolution: Resolution = Resolution()) -> Spect
     def one(number: int) -> Spectrum:
         return propagate(structure.unflatten([leaf[number] for leaf in leaves]), resolution)
 
-    one(0)  # compiled before there are several threads
-    return jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts)), *on_every_core(one, range(len(leaves[0]))))
+    first = one(0)  # compiled before there are several threads
+    others = on_every_core(one, range(1, len(leaves[0])))
+    return jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts)), first, *others)
 
 
 def _balances(x, log_free, ratio, scattered, fractions, branching, below):
