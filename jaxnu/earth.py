@@ -9,11 +9,11 @@ from jaxtyping import Array, ArrayLike, Float
 
 from jaxnu._field import as_float, full_precision, require
 from jaxnu.constants import FLUX_UNIT
-from jaxnu.injection import free_flux, shell_injection
-from jaxnu.interpolation import monotone_cubic
-from jaxnu.mesh import Resolution, shell_edges
+from jaxnu.transport.injection import log_free_flux, shell_injection
+from jaxnu.transport.interpolation import monotone_cubic
+from jaxnu.transport.mesh import Resolution, shell_edges
 from jaxnu.neutrinos import flavour_content
-from jaxnu.propagation import Spectrum, propagate
+from jaxnu.transport.solver import Solution, propagate
 from jaxnu.universe import Universe
 
 
@@ -33,7 +33,7 @@ def flux_at_earth(
 
 @full_precision
 def flux_of_spectrum(
-    spectrum: Spectrum, universe: Universe, energy: Float[Array, "energy"], resolution: Resolution
+    spectrum: Solution, universe: Universe, energy: Float[Array, "energy"], resolution: Resolution
 ) -> Float[Array, "flavour=3 energy"]:
     """φ_α of a spectrum already propagated at `resolution`, in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹, at `energy` (GeV).
 
@@ -41,7 +41,7 @@ def flux_of_spectrum(
     """
     shells = shell_injection(universe, shell_edges(universe, resolution))
     log_energy = jnp.log(energy)
-    log_free, _ = jax.vmap(lambda e: free_flux(universe, shells, e))(log_energy)
+    log_free = log_free_flux(universe.source.spectrum, shells, log_energy)
     flux = jnp.exp(log_free)[None, :] * _between(spectrum, log_energy)[:3]
     return FLUX_UNIT * (flavour_content(universe.neutrinos) @ flux)
 
@@ -60,7 +60,7 @@ def binned_flux(
 
 @full_precision
 def binned_spectrum(
-    spectrum: Spectrum, universe: Universe, edges: Float[Array, "edge"]
+    spectrum: Solution, universe: Universe, edges: Float[Array, "edge"]
 ) -> Float[Array, "flavour=3 bin"]:
     """∫φ_α dE of an already propagated spectrum over the bins between `edges` (GeV), in cm⁻² s⁻¹ sr⁻¹.
 
@@ -93,7 +93,7 @@ def _require_covered(energy: Array, name: str, resolution: Resolution) -> None:
     require(covered, f"{name} must lie within the mesh, {low:g} to {high:g} GeV, got {energy}")
 
 
-def _between(spectrum: Spectrum, log_energy: Float[Array, "energy"]) -> Float[Array, "value=4 energy"]:
+def _between(spectrum: Solution, log_energy: Float[Array, "energy"]) -> Float[Array, "value=4 energy"]:
     """Ratios to the free flux at any energy, and ln of that flux: monotone cubics in ln E between nodes.
 
     Of the ratio and not of its logarithm, which makes integrals over the edges of dips two to three times more

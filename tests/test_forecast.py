@@ -12,7 +12,7 @@ from jaxnu.inference.amplitude import chi2, measurement
 from jaxnu.inference.forecast import asimov, forecast
 from jaxnu.inference.posterior import flux_points, log_likelihoods, universe_at
 from jaxnu.inference.pseudo import simulate
-from jaxnu.mesh import Resolution
+from jaxnu.transport.mesh import Resolution
 
 POINT = {"mass": 6.5, "coupling": 4e-4, "lightest": 0.02, "amplitude": 1.5, "index": 2.5}
 

@@ -15,7 +15,7 @@ from scipy.stats import norm
 from jaxnu.evolutions import StarFormation
 from jaxnu.icecube import FluxPoints, check_overlaps, datasets, load, table
 from jaxnu.mediators import LmuLtau
-from jaxnu.mesh import Resolution
+from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import Neutrinos
 from jaxnu.sources import Source
 from jaxnu.spectra import PowerLaw

@@ -25,7 +25,7 @@ from jaxnu.inference import (
     verdict,
 )
 from jaxnu.inference.result import make_posterior
-from jaxnu.mesh import Resolution
+from jaxnu.transport.mesh import Resolution
 
 LOGARITHMIC = ("mass", "coupling", "lightest")
 VOLUME = np.log(20) * np.log(1e4) * np.log(1e3) * 3.9 * 1.7

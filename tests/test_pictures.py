@@ -17,7 +17,7 @@ from jaxnu.icecube import load
 from jaxnu.inference import Limits, Predictive, Significance, default_prior, posterior, predictive, thinned
 from jaxnu.inference.amplitude import measurement
 from jaxnu.inference.result import Posterior, make_posterior
-from jaxnu.mesh import Resolution
+from jaxnu.transport.mesh import Resolution
 from jaxnu.plotting import (
     chains_figure,
     corner_figure,

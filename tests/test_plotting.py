@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from jaxnu.evolutions import Flat
 from jaxnu.icecube import load
 from jaxnu.mediators import LmuLtau
-from jaxnu.mesh import Resolution
+from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import Neutrinos
 from jaxnu.plotting import (
     corner_figure,

@@ -20,7 +20,7 @@ from jaxnu.inference.profile import Profile, profile
 from jaxnu.inference.pseudo import best_power_law, in_sigmas, significance, simulate
 from jaxnu.inference.sites import log_uniform
 from jaxnu.mediators import LmuLtau
-from jaxnu.mesh import Resolution
+from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import Neutrinos
 from jaxnu.sources import Source
 from jaxnu.spectra import PowerLaw

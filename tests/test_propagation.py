@@ -23,9 +23,9 @@ from jaxnu import (
     optical_depth,
     propagate,
 )
-from jaxnu.mesh import shell_edges
+from jaxnu.transport.mesh import shell_edges
 from jaxnu.neutrinos import flavour_content
-from jaxnu.propagation import spectra
+from jaxnu.transport.solver import solutions
 
 SMALL = Resolution(60, 8)
 solve = jax.jit(lambda universe: propagate(universe, SMALL))
@@ -212,7 +212,7 @@ def test_blocks_of_nodes_do_not_show(z, monkeypatch):
     """61 and 91 nodes, neither a multiple of the block, and one by one."""
     universe, resolution = build(z=z), Resolution(61, 8)
     together = propagate(universe, resolution)
-    monkeypatch.setattr("jaxnu.propagation._TOGETHER", 1)
+    monkeypatch.setattr("jaxnu.transport.solver._TOGETHER", 1)
     apart = jax.jit(lambda u: propagate.__wrapped__.__wrapped__(u, resolution))(universe)
     for one, other in zip(jax.tree.leaves(together), jax.tree.leaves(apart), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-13)
@@ -220,7 +220,7 @@ def test_blocks_of_nodes_do_not_show(z, monkeypatch):
 
 def test_callers_of_any_precision_share_a_propagation(monkeypatch):
     traced = []
-    monkeypatch.setattr("jaxnu.propagation.shell_edges", lambda *of: traced.append(of) or shell_edges(*of))
+    monkeypatch.setattr("jaxnu.transport.solver.shell_edges", lambda *of: traced.append(of) or shell_edges(*of))
     universe, resolution = build(), Resolution(45, 5)
     first = propagate(universe, resolution)
     with jax.default_matmul_precision("highest"):

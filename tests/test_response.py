@@ -8,10 +8,10 @@ from scipy.integrate import quad
 from scipy.interpolate import PchipInterpolator
 from scipy.special import expit
 
-from jaxnu.interpolation import cell_weights, monotone_cubic
-from jaxnu.rates import Line
-from jaxnu.response import shell_response
-from jaxnu.thermal import profile
+from jaxnu.transport.interpolation import cell_weights, monotone_cubic
+from jaxnu.transport.rates import Line
+from jaxnu.transport.response import shell_response
+from jaxnu.transport.thermal import profile
 
 GRID = np.linspace(0, 60, 60001)
 TAIL = np.concatenate([[0.0], np.cumsum((lambda f: (f[1:] + f[:-1]) / 2 * np.diff(GRID))(GRID * expit(-GRID)))])

@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import exp1, expit
 
-from jaxnu import thermal
+from jaxnu.transport import thermal
 
 MASSES = (0.0, 0.1, 1.0, 5.0, 300.0)
 

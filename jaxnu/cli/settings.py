@@ -10,7 +10,7 @@ from jaxnu.cli.fields import choice, count, flag, interval, names, number, text
 from jaxnu.cli.scan import AMPLITUDE, Axes, Fixed, Scan
 from jaxnu.icecube.datasets import datasets
 from jaxnu.icecube.likelihood import _CONVENTIONS
-from jaxnu.mesh import Resolution
+from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import _ORDERINGS, _PRESETS
 from jaxnu.sources import _COMPOSITIONS
 

@@ -14,7 +14,7 @@ from jaxnu.cli.settings import SpectrumSettings
 from jaxnu.cli.words import duration, say
 from jaxnu.earth import flux_of_spectrum
 from jaxnu.plotting import interaction_figure
-from jaxnu.propagation import propagate
+from jaxnu.transport.solver import propagate
 from jaxnu.universe import Universe
 
 CONTINUES = "starts again"

@@ -14,8 +14,8 @@ from jaxtyping import Array, Bool, Float
 
 from jaxnu._field import full_precision, param, require
 from jaxnu.earth import binned_flux, binned_spectrum, require_edges
-from jaxnu.mesh import Resolution
-from jaxnu.propagation import Spectrum, propagate
+from jaxnu.transport.mesh import Resolution
+from jaxnu.transport.solver import Solution, propagate
 from jaxnu.universe import Universe
 
 # Densities are per 1e-8 GeV cm⁻² s⁻¹ sr⁻¹ of E²φ: their logarithms stay of order one.
@@ -92,7 +92,7 @@ class FluxPoints(eqx.Module):
         """∫φ dE of each bin for the sample's flavours, cm⁻² s⁻¹ sr⁻¹."""
         return self.combine(binned_flux(universe, self.edges, resolution))
 
-    def predict_from(self, spectrum: Spectrum, universe: Universe) -> Float[Array, "bin"]:
+    def predict_from(self, spectrum: Solution, universe: Universe) -> Float[Array, "bin"]:
         """The same from a spectrum that `propagate(universe)` has already computed; it must cover `edges`."""
         return self.combine(binned_spectrum(spectrum, universe, self.edges))
 
@@ -106,7 +106,7 @@ class FluxPoints(eqx.Module):
         chi2, _ = _CONVENTIONS[self.convention](self, prediction / self.segment)
         return jnp.sum(chi2)
 
-    def from_spectrum(self, spectrum: Spectrum, universe: Universe) -> Float[Array, ""]:
+    def from_spectrum(self, spectrum: Solution, universe: Universe) -> Float[Array, ""]:
         """The log-likelihood from a spectrum that `propagate(universe)` has already computed; it must cover `edges`."""
         return self.log_likelihood(self.predict_from(spectrum, universe))
 

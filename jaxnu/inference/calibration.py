@@ -19,7 +19,7 @@ from jaxnu.inference.coordinates import constrain, coordinates, prior_draw
 from jaxnu.inference.posterior import Model, bin_heights, flux_points, universe_at
 from jaxnu.inference.pseudo import simulate
 from jaxnu.inference.result import Posterior
-from jaxnu.propagation import Spectrum
+from jaxnu.transport.solver import Solution
 from jaxnu.universe import Universe
 
 Sampler = Callable[[Model, PRNGKeyArray], Posterior]
@@ -31,7 +31,7 @@ class SimulatedPoints(eqx.Module):
     points: tuple[FluxPoints, ...]
     data: Measurement
 
-    def from_spectrum(self, spectrum: Spectrum, universe: Universe) -> Float[Array, ""]:
+    def from_spectrum(self, spectrum: Solution, universe: Universe) -> Float[Array, ""]:
         """−χ²/2 of the data, from a spectrum that covers the bins."""
         heights = [points.predict_from(spectrum, universe) / points.segment for points in self.points]
         return -chi2(self.data, jnp.concatenate(heights)) / 2

@@ -15,8 +15,8 @@ from jaxtyping import Array, ArrayLike, Float
 from numpyro import handlers
 
 from jaxnu.icecube import FluxPoints, check_overlaps
-from jaxnu.mesh import Resolution
-from jaxnu.propagation import Spectrum, propagate, spectra
+from jaxnu.transport.mesh import Resolution
+from jaxnu.transport.solver import Solution, propagate, solutions
 from jaxnu.universe import Universe
 
 
@@ -105,15 +105,15 @@ def all_bin_heights(
     terms: Sequence[FluxPoints], universes: Universe, resolution: Resolution
 ) -> Float[Array, "point bin"]:
     """The same for universes whose leaves have a leading axis, in the bins of one term after another."""
-    return _all_heights(terms, spectra(universes, resolution), universes)
+    return _all_heights(terms, solutions(universes, resolution), universes)
 
 
 @eqx.filter_jit
-def _all_heights(terms: Sequence[FluxPoints], solved: Spectrum, universes: Universe) -> Float[Array, "point bin"]:
+def _all_heights(terms: Sequence[FluxPoints], solved: Solution, universes: Universe) -> Float[Array, "point bin"]:
     return jax.vmap(lambda one, at: jnp.concatenate(_heights(terms, one, at)))(solved, universes)
 
 
-def _heights(terms: Sequence[FluxPoints], spectrum: Spectrum, universe: Universe) -> list[Float[Array, "bin"]]:
+def _heights(terms: Sequence[FluxPoints], spectrum: Solution, universe: Universe) -> list[Float[Array, "bin"]]:
     return [term.predict_from(spectrum, universe) / term.segment for term in terms]
 
 

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 
 from jaxnu.earth import flux_of_spectrum
 from jaxnu.icecube.likelihood import FluxPoints
-from jaxnu.mesh import Resolution
+from jaxnu.transport.mesh import Resolution
 from jaxnu.plotting.style import BLACK, BLUE, GREEN, ORANGE, Numbers
-from jaxnu.propagation import spectra
+from jaxnu.transport.solver import solutions
 from jaxnu.universe import Universe
 
 _FLAVOURS = (r"$\nu_e$", r"$\nu_\mu$", r"$\nu_\tau$")
@@ -142,7 +142,7 @@ def _predict(universes: Universe, terms: tuple[FluxPoints, ...], energy: np.ndar
         binned = tuple(term.predict_from(spectrum, universe) for term in terms)
         return flux_of_spectrum(spectrum, universe, at, resolution), binned
 
-    return predict(spectra(universes, resolution), universes)
+    return predict(solutions(universes, resolution), universes)
 
 
 def _energy_axes(axes: Axes) -> Axes:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxnu.earth import binned_flux
 from jaxnu.inference.posterior import term_values
-from jaxnu.mesh import Resolution
+from jaxnu.transport.mesh import Resolution
 from jaxnu.spectra import PowerLaw
 from jaxnu.universe import Universe
 

@@ -8,12 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnu import thermal
+from jaxnu.transport import thermal
 from jaxnu.constants import GEV, MEV
-from jaxnu.cosmology import expansion
 from jaxnu.evolutions import SingleRedshift
 from jaxnu.neutrinos import charge_couplings
-from jaxnu.rates import depth_scale, resonance_line
+from jaxnu.transport.line import depth_scale, path_factor, reduced_energy, reduced_masses
 from jaxnu.relics import temperature_today
 from jaxnu.universe import Universe
 
@@ -111,17 +110,18 @@ def _opacity(universe: Universe, log_energy: Float[Array, "energy"]) -> Float[Ar
     """−ln(transmission) through each line from z = 0 to z_max, floored and over its value for the whole line today."""
     far = universe.source.evolution.z_max
     mean = jnp.sum(charge_couplings(universe.neutrinos, universe.mediator.charges), axis=0)[:, None] / 3
-    today, then = (resonance_line(universe, log_energy, scale) for scale in (jnp.ones_like(far), 1 + far))
+    epsilon = reduced_energy(universe, log_energy)[None, :]
+    recoil = (reduced_masses(universe)[:, None] / epsilon) ** 2
+    today, then = (0.5 * epsilon * (nearness - recoil) for nearness in (jnp.ones_like(far), (1 + far) ** -2))
     # The slow factors are those at the redshift of the resonance.
     scale = jnp.exp(jnp.clip(resonance_log_energy(universe)[:, None] - log_energy[None, :], 0.0, jnp.log1p(far)))
-    path = scale**3 / expansion(universe.cosmology, scale)
     unit = _FAINT * mean * depth_scale(universe)
-    crossed = thermal.integrated_profile(today.v, today.profile) - thermal.integrated_profile(then.v, then.profile)
+    crossed = jnp.maximum(thermal.line_area(today) - thermal.line_area(then), 0.0)
 
     def floored(depth):
         return -jnp.log1p(jnp.expm1(-depth) / (1 + _FLOOR))
 
-    return floored(unit * path * jnp.maximum(crossed, 0.0)) / floored(jnp.maximum(unit * thermal.PROFILE_AREA, 1e-9))
+    return floored(unit * path_factor(universe, scale) * crossed) / floored(jnp.maximum(unit * thermal.LINE_AREA, 1e-9))
 
 
 def shell_edges(universe: Universe, resolution: Resolution) -> Float[Array, "edge"]:

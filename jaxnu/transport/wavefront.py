@@ -1,0 +1,175 @@
+"""Which cells are solved together: a wavefront that runs through all shells, each one node behind the next.
+
+A cell is a node in a shell, nodes counted from the highest energy, shells from z = 0. It needs the neutrinos that leave
+the shell behind it at the same node, and what the same shell absorbed at higher nodes. So all cells with node + (shells
+− 1 − shell) = row are independent: row after row, each shell works on its next node. Rows come in blocks; all that does
+not depend on other cells is computed for a block at once, stage by stage. In this layout the far edge of a cell is the
+near edge of the cell above it in the next column, so that each edge is computed once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxnu.relics import Relics
+from jaxnu.spectra import Spectrum
+from jaxnu.transport.injection import Injection, shell_shares
+from jaxnu.transport.line import Line, ShellDepth, detuning, rate_factor, shell_depth
+from jaxnu.transport.march import Cell, Drive, State, Weights, advance, feedback, prepare, source_drive
+from jaxnu.transport.response import ShellResponse, absorber, box, clear, moments, place, response, second_moment, wing
+from jaxnu.transport.staging import staged
+from jaxnu.transport.thermal import line_shape_at
+
+ROWS = 8
+"""Rows in a block: as many as keep its arrays in a CPU's cache."""
+
+PRECISION = np.float32
+"""Of what cells do with one neutrino. That is small where it is weak, so that a single rounding does not show."""
+
+
+class Setting(NamedTuple):
+    """What all cells share: targets, edges of the shells, couplings and sources, without anything per node."""
+
+    relics: Relics
+    alpha: Float[Array, "target=3"]
+    nearness: Float[Array, "edge"]
+    path: Float[Array, "edge"]
+    series: tuple[Float[Array, "term target=3 1 edge"], ...]
+    couplings: Float[Array, "mass=3 target=3"]
+    into: Float[Array, "mass=3"]
+    fractions: Float[Array, "mass=3"]
+    spectrum: Spectrum
+    sources: Injection
+    shares: Float[Array, "pair=2 1 shell"] | None
+    """Of the sources in the flux, where they are the same at every energy."""
+
+
+class Nodes(NamedTuple):
+    """What nodes bring along, from the highest energy: ln(E/GeV), ln of the free flux, ε₀ and the march's weights."""
+
+    log_energy: Float[Array, "*s node"]
+    log_free: Float[Array, "*s node"]
+    epsilon: Float[Array, "*s node"]
+    weights: Weights
+
+
+def windows(nodes: Nodes, shells: int) -> Nodes:
+    """The nodes that each block of rows sees, (block, rows + 1 + shells): see `_diagonals`.
+
+    Before the first node nothing is carried on. After the last one the moments stay as they are.
+    """
+    count = nodes.epsilon.shape[0]
+    blocks = -(-(count + shells - 1) // ROWS)
+    missing = blocks * ROWS + 1 - count
+    index = np.arange(blocks)[:, None] * ROWS + np.arange(ROWS + 1 + shells)[None, :]
+
+    def seen(values, before, after):
+        padding = [(0, 0)] * (values.ndim - 1)
+        first, last = ((shells, 0), before), ((0, missing), after)
+        for width, kind in (first, last):
+            mode = {"mode": "edge"} if kind == "edge" else {"constant_values": kind}
+            values = jnp.pad(values, [*padding, width], **mode)
+        return jnp.moveaxis(values[..., index], -2, 0)
+
+    weights = (seen(values, 0.0, after) for values, after in zip(nodes.weights, (0.0, 1.0, 0.0, 0.0), strict=True))
+    return Nodes(*(seen(values, "edge", "edge") for values in nodes[:3]), Weights(*weights))
+
+
+def _diagonals(window: Float[Array, "*s length"], rows: int, columns: int) -> Float[Array, "*s row column"]:
+    """x[r, c] = window[r + c]."""
+    return window[..., np.arange(rows)[:, None] + np.arange(columns)[None, :]]
+
+
+def _coordinates(alpha, nearness, epsilon):
+    """ε₀, α/ε₀ and 1/(1+z) − α/ε₀ at the edges of a block, (target, row + 1, edge)."""
+    shape = ROWS + 1, nearness.shape[0]
+    ratio = _diagonals(alpha[:, None] / epsilon[None, :], *shape)
+    offset = nearness[None, None, :] - ratio
+    return tuple(x.astype(PRECISION) for x in (_diagonals(epsilon, *shape)[None], ratio, offset))
+
+
+def _detuning(setting: Setting, epsilon, ratio, offset):
+    """v, and e^{−|v|} beside it, which much else needs."""
+    v = detuning(epsilon, ratio, setting.nearness.astype(PRECISION)[None, None, :], offset)
+    return v, jnp.exp(-jnp.abs(v))
+
+
+def _strength(setting: Setting, series, v, epsilon, ratio):
+    """Depth per ∫D dv, κ (1+z)³ H₀/H ρ."""
+    nearness = setting.nearness.astype(PRECISION)[None, None, :]
+    return setting.path[None, None, :] * rate_factor(setting.relics, v, epsilon, ratio, nearness, series)
+
+
+def _targets(setting: Setting, epsilon, line: Line) -> ShellDepth:
+    """Depth of every target in the cells of a block: the far edge is the near edge one row above, one column on."""
+    near, far = (jax.tree.map(lambda x, cut=cut: x[(..., *cut)], line) for cut in (_NEAR, _FAR))
+    squares = setting.nearness**2
+    step = 0.5 * epsilon[(..., *_NEAR)] * (squares[:-1] - squares[1:]).astype(PRECISION)[None, None, :]
+    return shell_depth(near, far, step)
+
+
+_NEAR, _FAR = (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))
+
+
+def _shares(setting: Setting, log_energy, log_free) -> Float[Array, "pair=2 row shell"]:
+    """The sources' shares in the cells of a block."""
+    shape = ROWS, setting.nearness.shape[0] - 1
+    at = (_diagonals(window[1:], *shape) for window in (log_energy, log_free))
+    return shell_shares(setting.spectrum, setting.sources, *at)
+
+
+class Block(NamedTuple):
+    """The cells of a block of rows, (…, row, shell), and the neutrinos emitted in them."""
+
+    response: ShellResponse
+    inverse: Float[Array, "four=4 row shell"]
+    cell: Cell
+    drive: Drive
+    emitted: Float[Array, "mass=3 row shell"]
+
+
+def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
+    """All that a block of rows needs before the march."""
+    run = partial(staged, step)
+    epsilon, ratio, offset = run(_coordinates, setting.alpha, setting.nearness, nodes.epsilon)
+    v, y = run(_detuning, setting, epsilon, ratio, offset)
+    line = Line(v, run(lambda v, y: line_shape_at(jnp.abs(v), y), v, y), run(_strength, setting, setting.series, v, epsilon, ratio))
+    absorbers = run(absorber, setting.couplings, run(_targets, setting, epsilon, line))
+    parts = run(moments, absorbers.depth, run(second_moment, absorbers.depth))
+    wings = run(wing, absorbers)
+    start = run(clear, absorbers.depth, wings, parts)
+    responses = run(response, run(box, absorbers.mean, run(place, absorbers), wings, start), parts)
+    own = _diagonals(nodes.weights.own[1:], ROWS, setting.nearness.shape[0] - 1).astype(PRECISION)
+    into, fractions = (x.astype(PRECISION)[:, None, None] for x in (setting.into, setting.fractions))
+    matrix, inverse = run(feedback, responses, into, own)
+    cell = run(prepare, responses, matrix, inverse, into)
+    shares = setting.shares
+    if shares is None:
+        shares = run(_shares, setting, nodes.log_energy, nodes.log_free)
+    drive = run(source_drive, responses, inverse, fractions, shares.astype(PRECISION))
+    return Block(responses, inverse, cell, drive, setting.fractions[:, None, None] * shares[:1])
+
+
+def march(
+    setting: Setting, step: Int[Array, ""], state: State, block: Block, weights: Weights
+) -> tuple[State, tuple[Float[Array, "row mass=3"], Float[Array, "row two=2"]]]:
+    """The state after a block of rows, what arrives at z = 0 in each, and the sums of what was absorbed and fed."""
+    shells, into = state.fed.shape[-1], setting.into[:, None]
+
+    def advanced(row, state, cells, drives, emitted, weights):
+        cell, drive = jax.tree.map(lambda x: x[..., row, :].astype(state.fed.dtype), (cells, drives))
+        gained = drive.gained + emitted[:, min(row, emitted.shape[1] - 1)]
+        weights = jax.tree.map(lambda x: x[..., row + 1 : row + 1 + shells], weights)
+        return advance(state, cell, drive._replace(gained=gained), weights, into)
+
+    arrivals = []
+    for row in range(ROWS):
+        state = staged(step, partial(advanced, row), state, block.cell, block.drive, block.emitted, weights)
+        arrivals.append((state.leaving[:, 0], state.sums[:, 0]))
+    return state, jax.tree.map(lambda *rows: jnp.stack(rows), *arrivals)
