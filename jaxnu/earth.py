@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 from jaxnu._field import as_float, full_precision, require
 from jaxnu.constants import FLUX_UNIT
 from jaxnu.transport.injection import log_free_flux, shell_injection
-from jaxnu.transport.interpolation import monotone_cubic
+from jaxnu.transport.interpolation import Curve, cell_of, cubic, monotone_curve, values_at
 from jaxnu.transport.mesh import Resolution, shell_edges
 from jaxnu.neutrinos import flavour_content
 from jaxnu.transport.solver import Solution, propagate
@@ -42,7 +42,7 @@ def flux_of_spectrum(
     shells = shell_injection(universe, shell_edges(universe, resolution))
     log_energy = jnp.log(energy)
     log_free = log_free_flux(universe.source.spectrum, shells, log_energy)
-    flux = jnp.exp(log_free)[None, :] * _between(spectrum, log_energy)[:3]
+    flux = jnp.exp(log_free)[None, :] * values_at(_curve(spectrum), cell_of(spectrum.log_energy, log_energy), log_energy)[:3]
     return FLUX_UNIT * (flavour_content(universe.neutrinos) @ flux)
 
 
@@ -64,19 +64,32 @@ def binned_spectrum(
 ) -> Float[Array, "flavour=3 bin"]:
     """∫φ_α dE of an already propagated spectrum over the bins between `edges` (GeV), in cm⁻² s⁻¹ sr⁻¹.
 
-    Integrates the solution as it stands on the mesh, by Gauss's rule within cells, so that it is smooth as nodes move.
+    Integrates the solution as it stands on the mesh, by Gauss's rule within cells, so that it is smooth as nodes move:
+    a bin is the part above its lower edge of the cell that holds it, whole cells, and the part below its upper edge.
     """
     log_edges = jnp.log(edges)
+    curve = _curve(spectrum)
     points, weights = (jnp.asarray(part, dtype=edges.dtype) for part in np.polynomial.legendre.leggauss(4))
-    x = jnp.sort(jnp.concatenate([spectrum.log_energy, log_edges]))
-    width, middle = jnp.diff(x), (x[1:] + x[:-1]) / 2
-    at = jnp.ravel(middle[:, None] + width[:, None] / 2 * points[None, :])
-    found = _between(spectrum, at)
-    flux = (jnp.exp(at + found[3])[None, :] * found[:3]).reshape(3, width.size, points.size)
-    cells = (flux @ weights) * (width / 2)[None, :]
-    inside = (middle[:, None] > log_edges[None, :-1]) & (middle[:, None] < log_edges[None, 1:])
-    per_state = cells @ inside.astype(cells.dtype)
-    return FLUX_UNIT * (flavour_content(universe.neutrinos) @ per_state)
+
+    def integrated(cell, low, high):
+        """∫φ dE from t = low to high of each cell, (mass=3, cell)."""
+        t = low[:, None] + (high - low)[:, None] * ((points + 1) / 2)[None, :]
+        *ratio, log_flux = cubic(*(part[..., None] for part in cell[2:]), t[None])
+        flux = jnp.exp(cell.start[:, None] + cell.width[:, None] * t + log_flux)[None] * jnp.stack(ratio)
+        return (flux @ weights) * (cell.width * (high - low) / 2)[None, :]
+
+    holding = cell_of(spectrum.log_energy, log_edges)
+    ends = jax.tree.map(lambda part: part[..., holding], curve)
+    place = (log_edges - ends.start) / ends.width
+    same = holding[1:] == holding[:-1]
+    lower, upper = (jax.tree.map(lambda part, cut=cut: part[..., cut], ends) for cut in (slice(-1), slice(1, None)))
+    none, one = jnp.zeros_like(place[1:]), jnp.ones_like(place[1:])
+    parts = integrated(lower, place[:-1], jnp.where(same, place[1:], one))
+    parts = parts + jnp.where(same[None], 0.0, integrated(upper, none, place[1:]))
+    cell = jnp.arange(curve.width.size)[:, None]
+    whole = (cell > holding[None, :-1]) & (cell < holding[None, 1:])
+    cells = integrated(curve, jnp.zeros_like(curve.width), jnp.ones_like(curve.width))
+    return FLUX_UNIT * (flavour_content(universe.neutrinos) @ (parts + cells @ whole.astype(cells.dtype)))
 
 
 def require_edges(edges: Array, resolution: Resolution) -> None:
@@ -93,11 +106,11 @@ def _require_covered(energy: Array, name: str, resolution: Resolution) -> None:
     require(covered, f"{name} must lie within the mesh, {low:g} to {high:g} GeV, got {energy}")
 
 
-def _between(spectrum: Solution, log_energy: Float[Array, "energy"]) -> Float[Array, "value=4 energy"]:
-    """Ratios to the free flux at any energy, and ln of that flux: monotone cubics in ln E between nodes.
+def _curve(spectrum: Solution) -> Curve:
+    """Ratios to the free flux, and ln of that flux: monotone cubics in ln E between nodes, (value=4, cell).
 
     Of the ratio and not of its logarithm, which makes integrals over the edges of dips two to three times more
     accurate; never negative, though coarse meshes overshoot in opaque dips.
     """
     values = jnp.concatenate([jnp.maximum(spectrum.ratio, 0.0), spectrum.log_free[None, :]])
-    return jax.vmap(lambda row: monotone_cubic(log_energy, spectrum.log_energy, row))(values)
+    return monotone_curve(spectrum.log_energy, values)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 def cell_weights(
@@ -27,21 +30,45 @@ def cell_weights(
     return width * lower - bend, width * upper + bend * (1 + width / above), -bend * width / above
 
 
-def monotone_cubic(
-    at: Float[Array, "point"], x: Float[Array, "node"], y: Float[Array, "node"]
-) -> Float[Array, "point"]:
+class Curve(NamedTuple):
+    """A curve that is a cubic in each cell: start and width of the cells, and per cell values and slopes at both ends.
+
+    `rise` is the change across the cell; `begin` and `end` are slopes times the width.
+    """
+
+    start: Float[Array, "cell"]
+    width: Float[Array, "cell"]
+    left: Float[Array, "*s cell"]
+    rise: Float[Array, "*s cell"]
+    begin: Float[Array, "*s cell"]
+    end: Float[Array, "*s cell"]
+
+
+def monotone_curve(x: Float[Array, "node"], y: Float[Array, "*s node"]) -> Curve:
     """The piecewise cubic through (x, y) that makes no new extremes, by Fritsch and Butland's tangents."""
     width = jnp.diff(x)
-    slope = jnp.diff(y) / width
-    before, after = slope[:-1], slope[1:]
-    w_before, w_after = width[:-1] + 2 * width[1:], 2 * width[:-1] + width[1:]
+    span = width.reshape((1,) * (y.ndim - 1) + width.shape)
+    rise = jnp.diff(y, axis=-1)
+    slope = rise / span
+    before, after, h0, h1 = slope[..., :-1], slope[..., 1:], span[..., :-1], span[..., 1:]
+    w0, w1 = h0 + 2 * h1, 2 * h0 + h1
     alike = before * after > 0
-    mean = (w_before + w_after) / (w_before / jnp.where(alike, before, 1.0) + w_after / jnp.where(alike, after, 1.0))
-    tangent = jnp.concatenate([slope[:1], jnp.where(alike, mean, 0.0), slope[-1:]])
-    cell = jnp.clip(jnp.searchsorted(x, at, side="right") - 1, 0, x.size - 2)
-    # One table, looked up once: each look-up has a sum over nodes as its derivative.
-    table = jnp.stack([x[:-1], width, y[:-1], slope, tangent[:-1], tangent[1:]])
-    start, h, left, rise, begin, end = table[:, cell]
-    t = (at - start) / h
-    rise, begin, end = rise * h, begin * h, end * h
+    mean = (w0 + w1) / (w0 / jnp.where(alike, before, 1.0) + w1 / jnp.where(alike, after, 1.0))
+    tangent = jnp.concatenate([slope[..., :1], jnp.where(alike, mean, 0.0), slope[..., -1:]], axis=-1)
+    return Curve(x[:-1], width, y[..., :-1], rise, tangent[..., :-1] * span, tangent[..., 1:] * span)
+
+
+def cell_of(x: Float[Array, "node"], at: Float[Array, "point"]) -> Int[Array, "point"]:
+    """In which cell each point lies, by comparing all: on a CPU a search is a loop of many steps."""
+    return jnp.sum(at[:, None] >= x[None, 1:-1], axis=1)
+
+
+def values_at(curve: Curve, cell: Int[Array, "point"], at: Float[Array, "point"]) -> Float[Array, "*s point"]:
+    """The curve at points in given cells."""
+    start, width, *shape = jax.tree.map(lambda part: part[..., cell], tuple(curve))
+    return cubic(*shape, ((at - start) / width).reshape((1,) * (shape[0].ndim - 1) + at.shape))
+
+
+def cubic(left, rise, begin, end, t):
+    """A cell's cubic at t from 0 to 1."""
     return left + t * (begin + t * (3 * rise - 2 * begin - end + t * (begin + end - 2 * rise)))

@@ -76,8 +76,44 @@ def rate_factor(
     return thermal.flux_factor(relics, jnp.abs(v), epsilon * nearness**2, epsilon * ratio**2, series)
 
 
+class Crossing(NamedTuple):
+    """Depth across a shell that its near and far edge carry, the share of it with v > 0, and how central the line is."""
+
+    near: Float[Array, "*s"]
+    far: Float[Array, "*s"]
+    above: Float[Array, "*s"]
+    central: Float[Array, "*s"]
+
+
+def crossing(near: Line, far: Line, step: Float[Array, "*s"]) -> Crossing:
+    """Optical depth between two redshifts for |q_ij|² = 1, where v falls by `step`.
+
+    A shell may hold the centre of the line, v = 0, or one of its wings. As the centre moves out of the shell it becomes
+    a wing smoothly: with shares p and n of the depth on either side of it, the line counts as inside with h²(3 − 2h), h
+    = 4pn.
+    """
+    weight_near, weight_far = thermal.shell_weights(near.v, near.shape, far.v, far.shape, step)
+    above = _beyond(far.v, far.shape.tail) - _beyond(near.v, near.shape.tail)
+    below = _beyond(-near.v, near.shape.tail) - _beyond(-far.v, far.shape.tail)
+    both = above + below
+    share = jnp.clip(above / jnp.where(both > 0, both, 1.0), 0.0, 1.0)
+    central = 4 * share * (1 - share)
+    return Crossing(weight_near * near.depth, weight_far * far.depth, share, central * central * (3 - 2 * central))
+
+
+def _beyond(v, tail):
+    """∫ D over the half-line beyond v, and over no more than that of its sign: half of the area for v < 0."""
+    return jnp.where(v > 0, tail, 0.5 * thermal.LINE_AREA)
+
+
 class ShellDepth(NamedTuple):
-    """Optical depth across a shell for |q_ij|² = 1, and where in the shell it sits."""
+    """Optical depth across a shell for |q_ij|² = 1, and where in the shell it sits.
+
+    near + far is the depth τ; far/τ is where in the shell the absorption sits, from 0 at the near edge to 1; width/τ is
+    the width of the line over that of the shell. The depth of wings is in `rising` (denser outwards, v > 0) and
+    `falling`, and `exit`, `entry` are their densities per shell at the near and the far edge. The centre of a line that
+    is inside is at middle/(τ − rising − falling).
+    """
 
     near: Float[Array, "*s"]
     far: Float[Array, "*s"]
@@ -89,39 +125,17 @@ class ShellDepth(NamedTuple):
     entry: Float[Array, "*s"]
 
 
-def shell_depth(near: Line, far: Line, step: Float[Array, "*s"]) -> ShellDepth:
-    """Optical depth between two redshifts, in the parts `near` and `far` that the two edges carry; v falls by `step`.
-
-    near + far is the depth τ; far/τ is where in the shell the absorption sits, from 0 at the near edge to 1; width/τ is
-    the width of the line over that of the shell. A shell may hold the centre of the line, v = 0, or one of its wings,
-    which rises outwards (v > 0) or falls: the depth of wings is in `rising` and `falling`, too, and `exit`, `entry` are
-    their densities per shell at the near and the far edge. What is left is at middle/(τ − rising − falling). As the
-    centre moves out of the shell it becomes a wing smoothly: with shares p and n of the depth on either side of it, the
-    line counts as inside with h²(3 − 2h), h = 4pn.
-    """
-    weight_near, weight_far = thermal.shell_weights(near.v, near.shape, far.v, far.shape, step)
-    at_near, at_far = weight_near * near.depth, weight_far * far.depth
-    depth = at_near + at_far
-    above = _beyond(far.v, far.shape.tail) - _beyond(near.v, near.shape.tail)
-    below = _beyond(-near.v, near.shape.tail) - _beyond(-far.v, far.shape.tail)
-    both = above + below
-    share = jnp.clip(above / jnp.where(both > 0, both, 1.0), 0.0, 1.0)
-    central = 4 * share * (1 - share)
-    central = central * central * (3 - 2 * central)
-    wing = (1 - central) * depth
-    density = (1 - central) * step
+def shell_depth(crossing: Crossing, near: Line, far: Line, step: Float[Array, "*s"]) -> ShellDepth:
+    """The parts of a crossing between the lines at two redshifts."""
+    depth, outside = crossing.near + crossing.far, 1 - crossing.central
+    wing, density = outside * depth, outside * step
     return ShellDepth(
-        at_near,
-        at_far,
+        crossing.near,
+        crossing.far,
         depth * thermal.LINE_WIDTH / jnp.maximum(step, 1e-3),
-        central * depth * jnp.clip(near.v / jnp.maximum(step, 1e-30), 0.0, 1.0),
-        share * wing,
-        (1 - share) * wing,
+        crossing.central * depth * jnp.clip(near.v / jnp.maximum(step, 1e-30), 0.0, 1.0),
+        crossing.above * wing,
+        (1 - crossing.above) * wing,
         density * near.shape.value * near.depth,
         density * far.shape.value * far.depth,
     )
-
-
-def _beyond(v, tail):
-    """∫ D over the half-line beyond v, and over no more than that of its sign: half of the area for v < 0."""
-    return jnp.where(v > 0, tail, 0.5 * thermal.LINE_AREA)

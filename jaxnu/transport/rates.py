@@ -14,13 +14,13 @@ from jaxnu.relics import temperature_today
 from jaxnu.transport import thermal
 from jaxnu.transport.line import (
     Line,
+    crossing,
     depth_scale,
     detuning,
     path_factor,
     rate_factor,
     reduced_energy,
     reduced_masses,
-    shell_depth,
 )
 from jaxnu.universe import Universe
 
@@ -59,9 +59,9 @@ def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) ->
     lines = jax.lax.map(lambda edge: at_edge(*edge), (scale, path))
     step = 0.5 * reduced_energy(universe, jnp.log(energy)) * (scale[:-1, None] ** -2 - scale[1:, None] ** -2)
     near, far = jax.tree.map(lambda x: x[:-1], lines), jax.tree.map(lambda x: x[1:], lines)
-    parts = shell_depth(near, far, step[:, None, :])
+    depth = crossing(near, far, step[:, None, :])
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
-    return couplings[:, :, None] * jnp.sum(parts.near + parts.far, axis=0)[None]
+    return couplings[:, :, None] * jnp.sum(depth.near + depth.far, axis=0)[None]
 
 
 @full_precision

@@ -20,9 +20,24 @@ from jaxtyping import Array, Float, Int
 from jaxnu.relics import Relics
 from jaxnu.spectra import Spectrum
 from jaxnu.transport.injection import Injection, shell_shares
-from jaxnu.transport.line import Line, ShellDepth, detuning, rate_factor, shell_depth
+from jaxnu.transport.line import Crossing, Line, ShellDepth, crossing, detuning, rate_factor, shell_depth
 from jaxnu.transport.march import Cell, Drive, State, Weights, advance, feedback, prepare, source_drive
-from jaxnu.transport.response import ShellResponse, absorber, box, clear, moments, place, response, second_moment, wing
+from jaxnu.transport.response import (
+    Absorber,
+    Box,
+    Moments,
+    Place,
+    ShellResponse,
+    Wing,
+    absorber,
+    box,
+    clear,
+    moments,
+    place,
+    response,
+    second_moment,
+    wing,
+)
 from jaxnu.transport.staging import staged
 from jaxnu.transport.thermal import line_shape_at
 
@@ -106,12 +121,22 @@ def _strength(setting: Setting, series, v, epsilon, ratio):
     return setting.path[None, None, :] * rate_factor(setting.relics, v, epsilon, ratio, nearness, series)
 
 
-def _targets(setting: Setting, epsilon, line: Line) -> ShellDepth:
-    """Depth of every target in the cells of a block: the far edge is the near edge one row above, one column on."""
-    near, far = (jax.tree.map(lambda x, cut=cut: x[(..., *cut)], line) for cut in (_NEAR, _FAR))
+def _crossing(setting: Setting, epsilon, line: Line) -> tuple[Float[Array, "1 row shell"], Crossing]:
+    """By how much v falls across the cells of a block, and the depth of every target in them."""
     squares = setting.nearness**2
     step = 0.5 * epsilon[(..., *_NEAR)] * (squares[:-1] - squares[1:]).astype(PRECISION)[None, None, :]
-    return shell_depth(near, far, step)
+    return step, crossing(*_both_edges(line), step)
+
+
+def _targets(crossed: Crossing, line: Line, fall: Float[Array, "1 row shell"]) -> ShellDepth:
+    """`shell_depth` in the cells of a block."""
+    return shell_depth(crossed, *_both_edges(line), fall)
+
+
+def _both_edges(line: Line) -> tuple[Line, Line]:
+    """The line at the near and the far edges, which are the near ones of the row above and the next column."""
+    near, far = (jax.tree.map(lambda x, cut=cut: x[(..., *cut)], line) for cut in (_NEAR, _FAR))
+    return near, far
 
 
 _NEAR, _FAR = (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))
@@ -125,35 +150,67 @@ def _shares(setting: Setting, log_energy, log_free) -> Float[Array, "pair=2 row 
 
 
 class Block(NamedTuple):
-    """The cells of a block of rows, (…, row, shell), and the neutrinos emitted in them."""
+    """The cells of a block of rows, (…, row, shell), stage by stage; edges have one more row and column."""
 
+    epsilon: Float[Array, "1 row edge"]
+    ratio: Float[Array, "target=3 row edge"]
+    offset: Float[Array, "target=3 row edge"]
+    decline: Float[Array, "target=3 row edge"]
+    """e^{−|v|}"""
+    line: Line
+    fall: Float[Array, "1 row shell"]
+    """By how much v falls across a cell."""
+    crossing: Crossing
+    targets: ShellDepth
+    absorber: Absorber
+    second: Float[Array, "mass=3 row shell"]
+    moments: Moments
+    wing: Wing
+    clear: Float[Array, "mass=3 row shell"]
+    place: Place
+    box: Box
     response: ShellResponse
     inverse: Float[Array, "four=4 row shell"]
     cell: Cell
     drive: Drive
     emitted: Float[Array, "mass=3 row shell"]
+    """The sources' neutrinos."""
 
 
 def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
     """All that a block of rows needs before the march."""
     run = partial(staged, step)
     epsilon, ratio, offset = run(_coordinates, setting.alpha, setting.nearness, nodes.epsilon)
-    v, y = run(_detuning, setting, epsilon, ratio, offset)
-    line = Line(v, run(lambda v, y: line_shape_at(jnp.abs(v), y), v, y), run(_strength, setting, setting.series, v, epsilon, ratio))
-    absorbers = run(absorber, setting.couplings, run(_targets, setting, epsilon, line))
-    parts = run(moments, absorbers.depth, run(second_moment, absorbers.depth))
-    wings = run(wing, absorbers)
+    v, decline = run(_detuning, setting, epsilon, ratio, offset)
+    shape = run(lambda v, y: line_shape_at(jnp.abs(v), y), v, decline)
+    line = Line(v, shape, run(_strength, setting, setting.series, v, epsilon, ratio))
+    fall, crossed = run(_crossing, setting, epsilon, line)
+    targets = run(_targets, crossed, line, fall)
+    absorbers = run(absorber, setting.couplings, targets)
+    second = run(second_moment, absorbers.depth)
+    parts = run(moments, absorbers.depth, second)
+    wings, places = run(wing, absorbers), run(place, absorbers)
     start = run(clear, absorbers.depth, wings, parts)
-    responses = run(response, run(box, absorbers.mean, run(place, absorbers), wings, start), parts)
+    boxes = run(box, absorbers.mean, places, wings, start)
+    responses = run(response, boxes, parts)
     own = _diagonals(nodes.weights.own[1:], ROWS, setting.nearness.shape[0] - 1).astype(PRECISION)
-    into, fractions = (x.astype(PRECISION)[:, None, None] for x in (setting.into, setting.fractions))
+    into, fractions = per_cell(setting.into), per_cell(setting.fractions)
     matrix, inverse = run(feedback, responses, into, own)
     cell = run(prepare, responses, matrix, inverse, into)
     shares = setting.shares
     if shares is None:
         shares = run(_shares, setting, nodes.log_energy, nodes.log_free)
     drive = run(source_drive, responses, inverse, fractions, shares.astype(PRECISION))
-    return Block(responses, inverse, cell, drive, setting.fractions[:, None, None] * shares[:1])
+    emitted = setting.fractions[:, None, None] * shares[:1]
+    return Block(
+        *(epsilon, ratio, offset, decline, line, fall, crossed, targets, absorbers, second, parts, wings, start),
+        *(places, boxes, responses, inverse, cell, drive, emitted),
+    )
+
+
+def per_cell(states: Float[Array, "mass=3"]) -> Float[Array, "mass=3 1 1"]:
+    """One number per mass state, beside arrays of cells."""
+    return states.astype(PRECISION)[:, None, None]
 
 
 def march(
