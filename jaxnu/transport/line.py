@@ -96,7 +96,7 @@ def crossing(near: Line, far: Line, step: Float[Array, "*s"]) -> Crossing:
     above = _beyond(far.v, far.shape.tail) - _beyond(near.v, near.shape.tail)
     below = _beyond(-near.v, near.shape.tail) - _beyond(-far.v, far.shape.tail)
     both = above + below
-    share = jnp.clip(above / jnp.where(both > 0, both, 1.0), 0.0, 1.0)
+    share = jnp.clip(above / jnp.where(both > 1e-18, both, 1.0), 0.0, 1.0)  # a smaller square has no inverse
     central = 4 * share * (1 - share)
     return Crossing(weight_near * near.depth, weight_far * far.depth, share, central * central * (3 - 2 * central))
 
@@ -133,7 +133,7 @@ def shell_depth(crossing: Crossing, near: Line, far: Line, step: Float[Array, "*
         crossing.near,
         crossing.far,
         depth * thermal.LINE_WIDTH / jnp.maximum(step, 1e-3),
-        crossing.central * depth * jnp.clip(near.v / jnp.maximum(step, 1e-30), 0.0, 1.0),
+        crossing.central * depth * jnp.clip(near.v, 0.0, step) / jnp.maximum(step, 1e-3),
         crossing.above * wing,
         (1 - crossing.above) * wing,
         density * near.shape.value * near.depth,

@@ -118,8 +118,8 @@ def source_drive(
 
 def advance(
     state: State, cell: Cell, drive: Drive, weights: Weights, into: Float[Array, "mass=3 1"]
-) -> State:
-    """The state after one more node in every shell."""
+) -> tuple[State, Float[Array, "pair=2 shell"]]:
+    """The state after one more node in every shell, and with what the shells were fed, f + k A."""
     entering, fed = state.leaving[:, 1:], state.fed if drive.fed is None else state.fed + drive.fed
     absorbed = drive.absorbed + jnp.stack(
         [_total(entering * each) + _total(fed * by_fed) for each, by_fed in zip(*cell[3:], strict=True)]
@@ -134,10 +134,8 @@ def advance(
     )
     moments = moments if drive.moments is None else moments + drive.moments
     passed = state.sums[:, 1:] + jnp.stack([absorbed[0], emission[0]])
-    return State(
-        jnp.concatenate([leaving, state.leaving[:, -1:]], axis=1),
-        moments,
-        kernel_sum(moments),
-        absorbed,
-        jnp.concatenate([passed, state.sums[:, -1:]], axis=1),
+    leaving, passed = (
+        jnp.concatenate([inner, before[:, -1:]], axis=1)
+        for inner, before in ((leaving, state.leaving), (passed, state.sums))
     )
+    return State(leaving, moments, kernel_sum(moments), absorbed, passed), emission

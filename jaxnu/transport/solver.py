@@ -35,6 +35,7 @@ from jaxnu.transport.interpolation import cell_weights
 from jaxnu.transport.line import depth_scale, path_factor, reduced_energy, reduced_masses
 from jaxnu.transport.march import State, Weights, kernel_sum
 from jaxnu.transport.mesh import Resolution, log_energy_nodes, shell_edges
+from jaxnu.transport.tangents import DIRECTIONS, Motion, block_slopes
 from jaxnu.transport.thermal import mean_energies
 from jaxnu.transport.wavefront import PRECISION, ROWS, Nodes, Setting, march, prepared, windows
 from jaxnu.universe import Universe
@@ -111,6 +112,82 @@ def march_weights(log_energy: Float[Array, "node"], log_free: Float[Array, "node
     return Weights(kernel_sum(own)[::-1], decay[:, ::-1], gain[:, ::-1], bend[:, ::-1])
 
 
+def _solved(universe: Universe, resolution: Resolution, with_slopes: bool):
+    x = log_energy_nodes(universe, resolution)
+    one_plus_z = shell_edges(universe, resolution)
+    around = setting(universe, one_plus_z)
+    log_free = log_free_flux(around.spectrum, around.sources, x)
+    nodes = Nodes(x[::-1], log_free[::-1], reduced_energy(universe, x[::-1]), march_weights(x, log_free))
+    shells = resolution.shells
+    single = isinstance(universe.source.evolution, SingleRedshift)
+
+    seen = windows(nodes, shells)
+    blocks = seen.epsilon.shape[0]
+    start = _start(around, shells, single)
+
+    def block(state: State, step_and_nodes):
+        step, window = step_and_nodes
+        return march(around, step, state, prepared(around, step, window), window.weights)[:2]
+
+    def both(states, xs):
+        step, window, moving = xs
+        state, slopes = states
+        cells = prepared(around, step, window)
+        state, arrivals, rows = march(around, step, state, cells, window.weights)
+        slopes, derivatives = block_slopes(around, moving, step, window, cells, rows, slopes)
+        return (state, slopes), (*arrivals, derivatives)
+
+    if with_slopes:
+        motion, velocity = _motion(universe, resolution, one_plus_z, around, nodes, x)
+        zero = jax.tree.map(lambda part: jnp.zeros((DIRECTIONS, *part.shape), PRECISION), start)
+        alpha, series, epsilon_w, weights_w, shares = motion
+        wholes = jax.tree.map(lambda part: jnp.broadcast_to(part, (blocks, *part.shape)), (alpha, series, shares))
+        moving = Motion(wholes[0], wholes[1], epsilon_w, weights_w, wholes[2])
+        (state, _), (ratio, sums, slopes) = jax.lax.scan(both, (start, zero), (jnp.arange(blocks), seen, moving))
+        slopes = slopes.reshape(blocks * ROWS, DIRECTIONS, 3)[shells - 1 :][: x.size][::-1]
+        slopes = jnp.moveaxis(slopes, 0, -1).astype(x.dtype)
+    else:
+        state, (ratio, sums) = jax.lax.scan(jax.checkpoint(block, prevent_cse=False), start, (jnp.arange(blocks), seen))
+    # The node that each row brings to z = 0.
+    ratio, sums = (y.reshape(blocks * ROWS, -1)[shells - 1 :][: x.size][::-1].T for y in (ratio, sums))
+    below = jnp.sum(state.moments[:, 0], axis=1)
+    balances = _balances(universe, x, log_free, sums, jnp.sum(around.fractions), below)
+    solution = Solution(x, log_free, ratio, *balances)
+    return (solution, slopes, velocity) if with_slopes else solution
+
+
+def _motion(universe, resolution, one_plus_z, around, nodes, x):
+    """What moves with the lightest mass, and with the index."""
+    one = jnp.ones_like(universe.neutrinos.lightest)
+
+    def at_lightest(lightest):
+        moved = eqx.tree_at(lambda u: u.neutrinos.lightest, universe, lightest)
+        x = log_energy_nodes(moved, resolution)
+        alpha = reduced_masses(moved)
+        series = mean_energies(universe.relics, (alpha[:, None] * (1 / one_plus_z)[None, :]).astype(PRECISION))
+        epsilon = reduced_energy(moved, x[::-1])
+        return x, alpha, tuple(part[:, :, None, :] for part in series), epsilon
+
+    _, (velocity, alpha, series, epsilon) = jax.jvp(at_lightest, (universe.neutrinos.lightest,), (one,))
+    spectrum = universe.source.spectrum
+
+    def weights(x, index):
+        moved = eqx.tree_at(lambda s: s.index, spectrum, index)
+        return march_weights(x, moved.log_flux(x))
+
+    def shares(index):
+        moved = eqx.tree_at(lambda u: u.source.spectrum.index, universe, index)
+        return setting(moved, one_plus_z).shares.astype(PRECISION)
+
+    index = spectrum.index
+    by_lightest = jax.jvp(lambda x: weights(x, index), (x,), (velocity,))[1]
+    by_index = jax.jvp(lambda index: weights(x, index), (index,), (one,))[1]
+    both = jax.tree.map(lambda *pair: jnp.stack(pair).astype(PRECISION), by_lightest, by_index)
+    shells = one_plus_z.size - 1
+    moved = windows(Nodes(nodes.log_energy, nodes.log_free, epsilon, both), shells, last=0.0)
+    return Motion(alpha, series, moved.epsilon, moved.weights, jax.jvp(shares, (index,), (one,))[1]), velocity
+
+
 @full_precision  # outside of jit, so that callers of any precision share what is compiled
 @jax.jit
 def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Solution:
@@ -119,27 +196,7 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Solu
     Jitted, with a `lax.scan` over blocks of cells; vmap it over any leaf of `universe`. Energies in GeV, fluxes in
     GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ for ν+ν̄.
     """
-    x = log_energy_nodes(universe, resolution)
-    around = setting(universe, shell_edges(universe, resolution))
-    log_free = log_free_flux(around.spectrum, around.sources, x)
-    nodes = Nodes(x[::-1], log_free[::-1], reduced_energy(universe, x[::-1]), march_weights(x, log_free))
-    shells = resolution.shells
-    single = isinstance(universe.source.evolution, SingleRedshift)
-
-    def block(state: State, step_and_nodes):
-        step, window = step_and_nodes
-        return march(around, step, state, prepared(around, step, window), window.weights)
-
-    seen = windows(nodes, shells)
-    blocks = seen.epsilon.shape[0]
-    state, (ratio, sums) = jax.lax.scan(
-        jax.checkpoint(block, prevent_cse=False), _start(around, shells, single), (jnp.arange(blocks), seen)
-    )
-    # The node that each row brings to z = 0.
-    ratio, sums = (y.reshape(blocks * ROWS, -1)[shells - 1 :][: x.size][::-1].T for y in (ratio, sums))
-    below = jnp.sum(state.moments[:, 0], axis=1)
-    energy_balance, number_balance = _balances(universe, x, log_free, sums, jnp.sum(around.fractions), below)
-    return Solution(x, log_free, ratio, energy_balance, number_balance)
+    return _solved(universe, resolution, False)
 
 
 def _start(around: Setting, shells: int, single: bool) -> State:

@@ -80,13 +80,18 @@ def line_shape_at(x: Float[Array, "*s"], y: Float[Array, "*s"]) -> LineShape:
 
 @line_shape.defjvp
 def _line_shape_jvp(primals, tangents):
-    """Each function is minus the derivative of the next, and D′ = −x/(e^x + 1)."""
     (x,), (dx,) = primals, tangents
-    line = line_shape(x)
-    y = jnp.exp(-x)
+    shape = line_shape(x)
+    return shape, line_shape_slopes(x, jnp.exp(-x), shape, dx)
+
+
+def line_shape_slopes(
+    x: Float[Array, "*s"], y: Float[Array, "*s"], shape: LineShape, dx: Float[Array, "*s"]
+) -> LineShape:
+    """The derivative of `shape` = `line_shape(x)` along dx: each is minus the derivative of the next, D′ = −x/(e^x + 1)."""
     occupied = y / (1 + y)
     curvature = occupied * (x * (1 - occupied) - 1)
-    return line, LineShape(curvature * dx, line.slope * dx, -line.value * dx, -line.tail * dx)
+    return LineShape(curvature * dx, shape.slope * dx, -shape.value * dx, -shape.tail * dx)
 
 
 def line_area(v: Float[Array, "*s"]) -> Float[Array, "*s"]:

@@ -74,8 +74,8 @@ class Nodes(NamedTuple):
     weights: Weights
 
 
-def windows(nodes: Nodes, shells: int) -> Nodes:
-    """The nodes that each block of rows sees, (block, rows + 1 + shells): see `_diagonals`.
+def windows(nodes: Nodes, shells: int, last: float = 1.0) -> Nodes:
+    """The nodes that each block of rows sees, (block, rows + 1 + shells): see `diagonals`.
 
     Before the first node nothing is carried on. After the last one the moments stay as they are.
     """
@@ -92,43 +92,43 @@ def windows(nodes: Nodes, shells: int) -> Nodes:
             values = jnp.pad(values, [*padding, width], **mode)
         return jnp.moveaxis(values[..., index], -2, 0)
 
-    weights = (seen(values, 0.0, after) for values, after in zip(nodes.weights, (0.0, 1.0, 0.0, 0.0), strict=True))
+    weights = (seen(values, 0.0, after) for values, after in zip(nodes.weights, (0.0, last, 0.0, 0.0), strict=True))
     return Nodes(*(seen(values, "edge", "edge") for values in nodes[:3]), Weights(*weights))
 
 
-def _diagonals(window: Float[Array, "*s length"], rows: int, columns: int) -> Float[Array, "*s row column"]:
+def diagonals(window: Float[Array, "*s length"], rows: int, columns: int) -> Float[Array, "*s row column"]:
     """x[r, c] = window[r + c]."""
     return window[..., np.arange(rows)[:, None] + np.arange(columns)[None, :]]
 
 
-def _coordinates(alpha, nearness, epsilon):
+def coordinates(alpha, nearness, epsilon):
     """ε₀, α/ε₀ and 1/(1+z) − α/ε₀ at the edges of a block, (target, row + 1, edge)."""
     shape = ROWS + 1, nearness.shape[0]
-    ratio = _diagonals(alpha[:, None] / epsilon[None, :], *shape)
+    ratio = diagonals(alpha[:, None] / epsilon[None, :], *shape)
     offset = nearness[None, None, :] - ratio
-    return tuple(x.astype(PRECISION) for x in (_diagonals(epsilon, *shape)[None], ratio, offset))
+    return tuple(x.astype(PRECISION) for x in (diagonals(epsilon, *shape)[None], ratio, offset))
 
 
-def _detuning(setting: Setting, epsilon, ratio, offset):
+def detunings(setting: Setting, epsilon, ratio, offset):
     """v, and e^{−|v|} beside it, which much else needs."""
     v = detuning(epsilon, ratio, setting.nearness.astype(PRECISION)[None, None, :], offset)
     return v, jnp.exp(-jnp.abs(v))
 
 
-def _strength(setting: Setting, series, v, epsilon, ratio):
+def strength(setting: Setting, series, v, epsilon, ratio):
     """Depth per ∫D dv, κ (1+z)³ H₀/H ρ."""
     nearness = setting.nearness.astype(PRECISION)[None, None, :]
     return setting.path[None, None, :] * rate_factor(setting.relics, v, epsilon, ratio, nearness, series)
 
 
-def _crossing(setting: Setting, epsilon, line: Line) -> tuple[Float[Array, "1 row shell"], Crossing]:
+def crossings(setting: Setting, epsilon, line: Line) -> tuple[Float[Array, "1 row shell"], Crossing]:
     """By how much v falls across the cells of a block, and the depth of every target in them."""
     squares = setting.nearness**2
     step = 0.5 * epsilon[(..., *_NEAR)] * (squares[:-1] - squares[1:]).astype(PRECISION)[None, None, :]
     return step, crossing(*_both_edges(line), step)
 
 
-def _targets(crossed: Crossing, line: Line, fall: Float[Array, "1 row shell"]) -> ShellDepth:
+def target_depths(crossed: Crossing, line: Line, fall: Float[Array, "1 row shell"]) -> ShellDepth:
     """`shell_depth` in the cells of a block."""
     return shell_depth(crossed, *_both_edges(line), fall)
 
@@ -142,10 +142,10 @@ def _both_edges(line: Line) -> tuple[Line, Line]:
 _NEAR, _FAR = (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))
 
 
-def _shares(setting: Setting, log_energy, log_free) -> Float[Array, "pair=2 row shell"]:
+def source_shares(setting: Setting, log_energy, log_free) -> Float[Array, "pair=2 row shell"]:
     """The sources' shares in the cells of a block."""
     shape = ROWS, setting.nearness.shape[0] - 1
-    at = (_diagonals(window[1:], *shape) for window in (log_energy, log_free))
+    at = (diagonals(window[1:], *shape) for window in (log_energy, log_free))
     return shell_shares(setting.spectrum, setting.sources, *at)
 
 
@@ -180,12 +180,12 @@ class Block(NamedTuple):
 def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
     """All that a block of rows needs before the march."""
     run = partial(staged, step)
-    epsilon, ratio, offset = run(_coordinates, setting.alpha, setting.nearness, nodes.epsilon)
-    v, decline = run(_detuning, setting, epsilon, ratio, offset)
+    epsilon, ratio, offset = run(coordinates, setting.alpha, setting.nearness, nodes.epsilon)
+    v, decline = run(detunings, setting, epsilon, ratio, offset)
     shape = run(lambda v, y: line_shape_at(jnp.abs(v), y), v, decline)
-    line = Line(v, shape, run(_strength, setting, setting.series, v, epsilon, ratio))
-    fall, crossed = run(_crossing, setting, epsilon, line)
-    targets = run(_targets, crossed, line, fall)
+    line = Line(v, shape, run(strength, setting, setting.series, v, epsilon, ratio))
+    fall, crossed = run(crossings, setting, epsilon, line)
+    targets = run(target_depths, crossed, line, fall)
     absorbers = run(absorber, setting.couplings, targets)
     second = run(second_moment, absorbers.depth)
     parts = run(moments, absorbers.depth, second)
@@ -193,13 +193,13 @@ def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
     start = run(clear, absorbers.depth, wings, parts)
     boxes = run(box, absorbers.mean, places, wings, start)
     responses = run(response, boxes, parts)
-    own = _diagonals(nodes.weights.own[1:], ROWS, setting.nearness.shape[0] - 1).astype(PRECISION)
+    own = diagonals(nodes.weights.own[1:], ROWS, setting.nearness.shape[0] - 1).astype(PRECISION)
     into, fractions = per_cell(setting.into), per_cell(setting.fractions)
     matrix, inverse = run(feedback, responses, into, own)
     cell = run(prepare, responses, matrix, inverse, into)
     shares = setting.shares
     if shares is None:
-        shares = run(_shares, setting, nodes.log_energy, nodes.log_free)
+        shares = run(source_shares, setting, nodes.log_energy, nodes.log_free)
     drive = run(source_drive, responses, inverse, fractions, shares.astype(PRECISION))
     emitted = setting.fractions[:, None, None] * shares[:1]
     return Block(
@@ -213,20 +213,33 @@ def per_cell(states: Float[Array, "mass=3"]) -> Float[Array, "mass=3 1 1"]:
     return states.astype(PRECISION)[:, None, None]
 
 
+class Rows(NamedTuple):
+    """What the march met in a block, row by row: neutrinos that enter, A, f + k A, and M and A⁺ before each step."""
+
+    entering: Float[Array, "mass=3 row shell"]
+    absorbed: Float[Array, "pair=2 row shell"]
+    emission: Float[Array, "pair=2 row shell"]
+    moments: Float[Array, "moment=3 pair=2 row shell"]
+    above: Float[Array, "pair=2 row shell"]
+
+
 def march(
     setting: Setting, step: Int[Array, ""], state: State, block: Block, weights: Weights
-) -> tuple[State, tuple[Float[Array, "row mass=3"], Float[Array, "row two=2"]]]:
-    """The state after a block of rows, what arrives at z = 0 in each, and the sums of what was absorbed and fed."""
+) -> tuple[State, tuple[Float[Array, "row mass=3"], Float[Array, "row two=2"]], Rows]:
+    """The state after a block of rows, what arrives at z = 0 in each with its sums, and what the march met."""
     shells, into = state.fed.shape[-1], setting.into[:, None]
 
     def advanced(row, state, cells, drives, emitted, weights):
         cell, drive = jax.tree.map(lambda x: x[..., row, :].astype(state.fed.dtype), (cells, drives))
-        gained = drive.gained + emitted[:, min(row, emitted.shape[1] - 1)]
+        gained = drive.gained + emitted[:, min(row, emitted.shape[1] - 1)].astype(state.fed.dtype)
         weights = jax.tree.map(lambda x: x[..., row + 1 : row + 1 + shells], weights)
         return advance(state, cell, drive._replace(gained=gained), weights, into)
 
-    arrivals = []
+    arrivals, rows = [], []
     for row in range(ROWS):
-        state = staged(step, partial(advanced, row), state, block.cell, block.drive, block.emitted, weights)
+        before = state
+        state, emission = staged(step, partial(advanced, row), state, block.cell, block.drive, block.emitted, weights)
         arrivals.append((state.leaving[:, 0], state.sums[:, 0]))
-    return state, jax.tree.map(lambda *rows: jnp.stack(rows), *arrivals)
+        rows.append(Rows(before.leaving[:, 1:], state.above, emission, before.moments, before.above))
+    met = jax.tree.map(lambda *parts: jnp.stack([part.astype(PRECISION) for part in parts], axis=-2), *rows)
+    return state, jax.tree.map(lambda *parts: jnp.stack(parts), *arrivals), met
