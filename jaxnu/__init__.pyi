@@ -22,7 +22,7 @@ from .mediators import LmuLtau as LmuLtau
 from .transport.mesh import Resolution as Resolution
 from .neutrinos import Mixing as Mixing
 from .neutrinos import Neutrinos as Neutrinos
-from .transport.solver import Solution as Solution
+from .transport.solution import Solution as Solution
 from .transport.solver import propagate as propagate
 from .transport.rates import mean_free_path as mean_free_path
 from .transport.rates import optical_depth as optical_depth

@@ -13,7 +13,8 @@ from jaxnu.transport.injection import log_free_flux, shell_injection
 from jaxnu.transport.interpolation import Curve, cell_of, cubic, monotone_curve, values_at
 from jaxnu.transport.mesh import Resolution, shell_edges
 from jaxnu.neutrinos import flavour_content
-from jaxnu.transport.solver import Solution, propagate
+from jaxnu.transport.solution import Solution
+from jaxnu.transport.solver import propagate
 from jaxnu.universe import Universe
 
 

@@ -15,7 +15,8 @@ from jaxtyping import Array, Bool, Float
 from jaxnu._field import full_precision, param, require
 from jaxnu.earth import binned_flux, binned_spectrum, require_edges
 from jaxnu.transport.mesh import Resolution
-from jaxnu.transport.solver import Solution, propagate
+from jaxnu.transport.solution import Solution
+from jaxnu.transport.solver import propagate
 from jaxnu.universe import Universe
 
 # Densities are per 1e-8 GeV cm⁻² s⁻¹ sr⁻¹ of E²φ: their logarithms stay of order one.

@@ -19,7 +19,7 @@ from jaxnu.inference.coordinates import constrain, coordinates, prior_draw
 from jaxnu.inference.posterior import Model, bin_heights, flux_points, universe_at
 from jaxnu.inference.pseudo import simulate
 from jaxnu.inference.result import Posterior
-from jaxnu.transport.solver import Solution
+from jaxnu.transport.solution import Solution
 from jaxnu.universe import Universe
 
 Sampler = Callable[[Model, PRNGKeyArray], Posterior]

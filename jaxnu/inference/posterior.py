@@ -16,7 +16,8 @@ from numpyro import handlers
 
 from jaxnu.icecube import FluxPoints, check_overlaps
 from jaxnu.transport.mesh import Resolution
-from jaxnu.transport.solver import Solution, propagate, solutions
+from jaxnu.transport.solution import Solution
+from jaxnu.transport.solver import propagate, solutions
 from jaxnu.universe import Universe
 
 

@@ -77,7 +77,7 @@ def rate_factor(
 
 
 class Crossing(NamedTuple):
-    """Depth across a shell that its near and far edge carry, the share of it with v > 0, and how central the line is."""
+    """∫D dv across a shell in weights of its near and far edge, the share with v > 0, and how central the line is."""
 
     near: Float[Array, "*s"]
     far: Float[Array, "*s"]
@@ -86,7 +86,7 @@ class Crossing(NamedTuple):
 
 
 def crossing(near: Line, far: Line, step: Float[Array, "*s"]) -> Crossing:
-    """Optical depth between two redshifts for |q_ij|² = 1, where v falls by `step`.
+    """How the line is crossed between two redshifts, between which v falls by `step`.
 
     A shell may hold the centre of the line, v = 0, or one of its wings. As the centre moves out of the shell it becomes
     a wing smoothly: with shares p and n of the depth on either side of it, the line counts as inside with h²(3 − 2h), h
@@ -98,7 +98,26 @@ def crossing(near: Line, far: Line, step: Float[Array, "*s"]) -> Crossing:
     both = above + below
     share = jnp.clip(above / jnp.where(both > 1e-18, both, 1.0), 0.0, 1.0)  # a smaller square has no inverse
     central = 4 * share * (1 - share)
-    return Crossing(weight_near * near.depth, weight_far * far.depth, share, central * central * (3 - 2 * central))
+    return Crossing(weight_near, weight_far, share, central * central * (3 - 2 * central))
+
+
+def crossing_slopes(
+    crossing: Crossing, near: Line, far: Line, step: Float[Array, "*s"], by_near: Line, by_far: Line
+) -> Crossing:
+    """The derivative of `crossing` along those of the lines.
+
+    Of the weights, exactly: w′_near = D v′_near − c and w′_far = c − D v′_far with c = (w_near v′_near + w_far v′_far)/Δv.
+    """
+    rise, fall = near.shape.value * by_near.v, far.shape.value * by_far.v
+    common = (crossing.near * by_near.v + crossing.far * by_far.v) / jnp.maximum(step, 1e-12)
+    above = jnp.where(near.v > 0, rise, 0.0) - jnp.where(far.v > 0, fall, 0.0)
+    below = jnp.where(near.v < 0, rise, 0.0) - jnp.where(far.v < 0, fall, 0.0)
+    both = crossing.near + crossing.far
+    share = (above * (1 - crossing.above) - below * crossing.above) / jnp.where(both > 1e-18, both, 1.0)
+    central = 4 * crossing.above * (1 - crossing.above)
+    return Crossing(
+        rise - common, common - fall, share, 24 * central * (1 - central) * (1 - 2 * crossing.above) * share
+    )
 
 
 def _beyond(v, tail):
@@ -127,11 +146,12 @@ class ShellDepth(NamedTuple):
 
 def shell_depth(crossing: Crossing, near: Line, far: Line, step: Float[Array, "*s"]) -> ShellDepth:
     """The parts of a crossing between the lines at two redshifts."""
-    depth, outside = crossing.near + crossing.far, 1 - crossing.central
+    at_near, at_far = crossing.near * near.depth, crossing.far * far.depth
+    depth, outside = at_near + at_far, 1 - crossing.central
     wing, density = outside * depth, outside * step
     return ShellDepth(
-        crossing.near,
-        crossing.far,
+        at_near,
+        at_far,
         depth * thermal.LINE_WIDTH / jnp.maximum(step, 1e-3),
         crossing.central * depth * jnp.clip(near.v, 0.0, step) / jnp.maximum(step, 1e-3),
         crossing.above * wing,

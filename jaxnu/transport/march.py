@@ -39,8 +39,6 @@ class State(NamedTuple):
     """f = Σ_m k_m M_m."""
     above: Float[Array, "pair=2 shell"]
     """A of the last node."""
-    sums: Float[Array, "two=2 edge"]
-    """What shells have absorbed, and been fed, of a node on its way to each of them."""
 
 
 def kernel_sum(parts: Float[Array, "moment=3 *s"]) -> Float[Array, "*s"]:
@@ -75,12 +73,12 @@ class Cell(NamedTuple):
 
 
 class Drive(NamedTuple):
-    """What drives the linear step: neutrinos that leave, and A, f and M, whatever the state is."""
+    """What drives the linear step: what is added to A and f, to the neutrinos that leave, and to the moments."""
 
-    gained: Array
-    absorbed: Array
-    fed: Array | None = None
-    moments: Array | None = None
+    absorbed: Float[Array, "pair=2 *s"]
+    fed: Float[Array, "pair=2 *s"] | None
+    gained: Float[Array, "mass=3 *s"]
+    moments: Float[Array, "moment=3 pair=2 *s"] | None
 
 
 def prepare(
@@ -107,24 +105,37 @@ def source_drive(
     fractions: Float[Array, "mass=3 1 1"],
     share: Float[Array, "pair=2 *s"],
 ) -> Drive:
-    """What is lost, as a negative gain, and absorbed of the sources: φ_i = `fractions` of the `share` and its tilt."""
+    """What is absorbed of the sources, φ_i = `fractions` of the `share` and its tilt, and lost, as a negative gain."""
     even, tilted = share[0][None], share[1][None]
     lost = fractions * (even * response.even_lost - tilted * response.tilted_escape)
     tilt = _total(fractions * (even * response.even_tilt + tilted * response.tilted_tilt))
     total = _total(lost)
     i00, i01, i10, i11 = inverse
-    return Drive(-lost, jnp.stack([i00 * total + i01 * tilt, i10 * total + i11 * tilt]))
+    return Drive(jnp.stack([i00 * total + i01 * tilt, i10 * total + i11 * tilt]), None, -lost, None)
 
 
-def advance(
-    state: State, cell: Cell, drive: Drive, weights: Weights, into: Float[Array, "mass=3 1"]
-) -> tuple[State, Float[Array, "pair=2 shell"]]:
-    """The state after one more node in every shell, and with what the shells were fed, f + k A."""
+def absorb(
+    state: State, cell: Cell, drive: Drive, weights: Weights
+) -> tuple[Float[Array, "pair=2 shell"], Float[Array, "pair=2 shell"]]:
+    """What the next node in every shell absorbs, A, and is fed, f + k A."""
     entering, fed = state.leaving[:, 1:], state.fed if drive.fed is None else state.fed + drive.fed
     absorbed = drive.absorbed + jnp.stack(
         [_total(entering * each) + _total(fed * by_fed) for each, by_fed in zip(*cell[3:], strict=True)]
     )
-    emission = fed + weights.own[None] * absorbed
+    return absorbed, fed + weights.own[None] * absorbed
+
+
+def advance(
+    state: State,
+    absorbed: Float[Array, "pair=2 shell"],
+    emission: Float[Array, "pair=2 shell"],
+    cell: Cell,
+    drive: Drive,
+    weights: Weights,
+    into: Float[Array, "mass=3 1"],
+) -> State:
+    """The state after that node."""
+    entering = state.leaving[:, 1:]
     regenerated = (into - cell.even_lost) * emission[:1] + cell.tilted_escape * emission[1:]
     leaving = entering - entering * cell.lost + drive.gained + regenerated
     moments = (
@@ -133,9 +144,5 @@ def advance(
         + weights.bend[:, None] * state.above[None]
     )
     moments = moments if drive.moments is None else moments + drive.moments
-    passed = state.sums[:, 1:] + jnp.stack([absorbed[0], emission[0]])
-    leaving, passed = (
-        jnp.concatenate([inner, before[:, -1:]], axis=1)
-        for inner, before in ((leaving, state.leaving), (passed, state.sums))
-    )
-    return State(leaving, moments, kernel_sum(moments), absorbed, passed), emission
+    leaving = jnp.concatenate([leaving, state.leaving[:, -1:]], axis=1)
+    return State(leaving, moments, kernel_sum(moments), absorbed)

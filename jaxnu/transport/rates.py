@@ -59,9 +59,9 @@ def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) ->
     lines = jax.lax.map(lambda edge: at_edge(*edge), (scale, path))
     step = 0.5 * reduced_energy(universe, jnp.log(energy)) * (scale[:-1, None] ** -2 - scale[1:, None] ** -2)
     near, far = jax.tree.map(lambda x: x[:-1], lines), jax.tree.map(lambda x: x[1:], lines)
-    depth = crossing(near, far, step[:, None, :])
+    crossed = crossing(near, far, step[:, None, :])
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
-    return couplings[:, :, None] * jnp.sum(depth.near + depth.far, axis=0)[None]
+    return couplings[:, :, None] * jnp.sum(crossed.near * near.depth + crossed.far * far.depth, axis=0)[None]
 
 
 @full_precision

@@ -16,195 +16,154 @@ precision.
 
 from __future__ import annotations
 
-import equinox as eqx
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
 from jaxnu._field import full_precision
-from jaxnu.constants import FLUX_UNIT
 from jaxnu.cores import on_every_core
-from jaxnu.evolutions import SingleRedshift
 from jaxnu.mediators import neutrino_branching
-from jaxnu.neutrinos import charge_couplings
-from jaxnu.sources import mass_fractions
 from jaxnu.spectra import PowerLaw
-from jaxnu.transport.injection import log_free_flux, power_law_shares, shell_injection
-from jaxnu.transport.interpolation import cell_weights
-from jaxnu.transport.line import depth_scale, path_factor, reduced_energy, reduced_masses
-from jaxnu.transport.march import State, Weights, kernel_sum
-from jaxnu.transport.mesh import Resolution, log_energy_nodes, shell_edges
-from jaxnu.transport.tangents import DIRECTIONS, Motion, block_slopes
-from jaxnu.transport.thermal import mean_energies
-from jaxnu.transport.wavefront import PRECISION, ROWS, Nodes, Setting, march, prepared, windows
+from jaxnu.transport.line import depth_scale
+from jaxnu.transport.mesh import Resolution
+from jaxnu.transport.prelude import Prelude, motion, prelude
+from jaxnu.transport.solution import Solution, balances
+from jaxnu.transport.tangents import DIRECTIONS, block_slopes
+from jaxnu.transport.wavefront import PRECISION, ROWS, march, node_sums, prepared
 from jaxnu.universe import Universe
 
 
-class Solution(eqx.Module):
-    """Fluxes of the mass states at Earth on the mesh, and how well the solution keeps its conservation laws."""
+def _values(universe: Universe, resolution: Resolution) -> Solution:
+    """The solution, by a `lax.scan` over blocks of rows."""
+    before = prelude(universe, resolution)
 
-    log_energy: Float[Array, "node"]
-    """ln(E/GeV), ascending."""
-    log_free: Float[Array, "node"]
-    """ln of the flux per flavour without interactions over 10⁻¹⁸ GeV⁻¹ cm⁻² s⁻¹ sr⁻¹."""
-    ratio: Float[Array, "mass=3 node"]
-    """Flux of each mass state over that flux; a cubic in ln E between nodes."""
-    energy_balance: Float[Array, ""]
-    """(Energy out − in)/(energy scattered): zero but for discretisation."""
-    number_balance: Float[Array, ""]
-    """(Neutrinos out − in − created)/(neutrinos scattered): each scattering creates one."""
+    def block(carry, step_and_nodes):
+        (state, sums), (step, nodes) = carry, step_and_nodes
+        state, arrivals, rows = march(before.setting, step, state, prepared(before.setting, step, nodes), nodes.weights)
+        sums, leaving = node_sums(step, sums, rows)
+        return (state, sums), (arrivals, leaving)
 
-    @property
-    def energy(self) -> Float[Array, "node"]:
-        """Energies today in GeV."""
-        return jnp.exp(self.log_energy)
-
-    @property
-    def flux(self) -> Float[Array, "mass=3 node"]:
-        """Flux of each mass state, ν+ν̄, in GeV⁻¹ cm⁻² s⁻¹ sr⁻¹."""
-        return FLUX_UNIT * jnp.exp(self.log_free)[None, :] * self.ratio
+    # Derivatives compute each block again: its stages are too many to be kept.
+    start = before.start, jnp.zeros((2, resolution.shells + ROWS - 1), dtype=before.log_energy.dtype)
+    (state, _), rows = jax.lax.scan(jax.checkpoint(block, prevent_cse=False), start, _steps(before))
+    return _solution(universe, before, state, *rows)
 
 
-def setting(universe: Universe, one_plus_z: Float[Array, "edge"]) -> Setting:
-    """What the cells of all nodes share, for shells between `one_plus_z`."""
-    spectrum, evolution = universe.source.spectrum, universe.source.evolution
-    alpha, nearness = reduced_masses(universe), 1 / one_plus_z
-    series = mean_energies(universe.relics, (alpha[:, None] * nearness[None, :]).astype(PRECISION))
-    couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
-    sources = shell_injection(universe, one_plus_z)
-    shares = None
-    if isinstance(evolution, SingleRedshift):
-        shares = jnp.zeros((2, 1, nearness.size - 1), dtype=nearness.dtype)  # all enter from behind
-    elif isinstance(spectrum, PowerLaw):
-        shares = power_law_shares(spectrum, sources)
-    return Setting(
-        universe.relics,
-        alpha,
-        nearness,
-        (depth_scale(universe) * path_factor(universe, one_plus_z)).astype(PRECISION),
-        tuple(part[:, :, None, :] for part in series),
-        couplings.astype(PRECISION),
-        neutrino_branching(universe.mediator) * jnp.sum(couplings, axis=1) / jnp.sum(couplings),
-        mass_fractions(universe.source, universe.neutrinos),
-        spectrum,
-        sources,
-        shares,
-    )
+@partial(jax.jit, static_argnums=1)
+def _with_slopes(universe: Universe, resolution: Resolution) -> tuple[Solution, Array, Array]:
+    """The solution, the derivatives of its ratios in the `DIRECTIONS` and the nodes' velocities (`motion`)."""
+    before = prelude(universe, resolution)
+    moving, velocity = motion(universe, resolution, before)
+
+    def block(carry, xs):
+        (state, sums, slopes), (step, nodes, epsilon, weights) = carry, xs
+        cells = prepared(before.setting, step, nodes)
+        state, arrivals, rows = march(before.setting, step, state, cells, nodes.weights)
+        sums, leaving = node_sums(step, sums, rows)
+        here = moving._replace(epsilon=epsilon, weights=weights)
+        slopes, derivatives = block_slopes(before.setting, here, step, nodes, cells, rows, slopes)
+        return (state, sums, slopes), (arrivals, leaving, derivatives)
+
+    sums = jnp.zeros((2, resolution.shells + ROWS - 1), dtype=before.log_energy.dtype)
+    slopes = jax.tree.map(lambda part: jnp.zeros((len(DIRECTIONS), *part.shape), PRECISION), before.start)
+    xs = *_steps(before), moving.epsilon, moving.weights
+    (state, _, _), (ratio, sums, slopes) = jax.lax.scan(block, (before.start, sums, slopes), xs)
+    slopes = _by_node(before, slopes).astype(before.log_energy.dtype)
+    return _solution(universe, before, state, ratio, sums), slopes, velocity
 
 
-def march_weights(log_energy: Float[Array, "node"], log_free: Float[Array, "node"]) -> tuple[Weights, Array]:
-    """The march's weights at nodes from the highest energy, for fluxes relative to the free one.
-
-    That grows by e^growth from a node to the one below, times x^m.
-    """
-    width = jnp.diff(log_energy)
-    growth = jnp.diff(log_free)[None, :] - jnp.arange(3.0, dtype=width.dtype)[:, None] * width[None, :]
-    here, next_, third = jax.vmap(cell_weights, (None, 0))(width, growth)
-    decay = jnp.exp(growth)
-    none, one = jnp.zeros_like(here[:, :1]), jnp.ones_like(here[:, :1])
-    # The topmost node has nothing above it; below the last one, moments stay as they are.
-    own = jnp.concatenate([here, none], axis=1)
-    decay, gain, bend = (
-        jnp.concatenate(parts, axis=1)
-        for parts in ((one, decay), (own[:, :1], decay * own[:, 1:] + next_), (none, third))
-    )
-    return Weights(kernel_sum(own)[::-1], decay[:, ::-1], gain[:, ::-1], bend[:, ::-1])
+def _steps(before: Prelude):
+    """What a scan over blocks of rows goes through: their numbers, and the nodes that they see."""
+    return jnp.arange(before.seen.epsilon.shape[0]), before.seen
 
 
-def _solved(universe: Universe, resolution: Resolution, with_slopes: bool):
-    x = log_energy_nodes(universe, resolution)
-    one_plus_z = shell_edges(universe, resolution)
-    around = setting(universe, one_plus_z)
-    log_free = log_free_flux(around.spectrum, around.sources, x)
-    nodes = Nodes(x[::-1], log_free[::-1], reduced_energy(universe, x[::-1]), march_weights(x, log_free))
-    shells = resolution.shells
-    single = isinstance(universe.source.evolution, SingleRedshift)
+def _by_node(before: Prelude, rows: Float[Array, "block row *s"]) -> Float[Array, "*s node"]:
+    """What arrives at z = 0 in each row, by the node that the row brings, ascending in energy."""
+    shells, nodes = before.setting.nearness.size - 1, before.log_energy.size
+    rows = rows.reshape(-1, *rows.shape[2:])
+    return jnp.moveaxis(rows[shells - 1 : shells - 1 + nodes][::-1], 0, -1)
 
-    seen = windows(nodes, shells)
-    blocks = seen.epsilon.shape[0]
-    start = _start(around, shells, single)
 
-    def block(state: State, step_and_nodes):
-        step, window = step_and_nodes
-        return march(around, step, state, prepared(around, step, window), window.weights)[:2]
-
-    def both(states, xs):
-        step, window, moving = xs
-        state, slopes = states
-        cells = prepared(around, step, window)
-        state, arrivals, rows = march(around, step, state, cells, window.weights)
-        slopes, derivatives = block_slopes(around, moving, step, window, cells, rows, slopes)
-        return (state, slopes), (*arrivals, derivatives)
-
-    if with_slopes:
-        motion, velocity = _motion(universe, resolution, one_plus_z, around, nodes, x)
-        zero = jax.tree.map(lambda part: jnp.zeros((DIRECTIONS, *part.shape), PRECISION), start)
-        alpha, series, epsilon_w, weights_w, shares = motion
-        wholes = jax.tree.map(lambda part: jnp.broadcast_to(part, (blocks, *part.shape)), (alpha, series, shares))
-        moving = Motion(wholes[0], wholes[1], epsilon_w, weights_w, wholes[2])
-        (state, _), (ratio, sums, slopes) = jax.lax.scan(both, (start, zero), (jnp.arange(blocks), seen, moving))
-        slopes = slopes.reshape(blocks * ROWS, DIRECTIONS, 3)[shells - 1 :][: x.size][::-1]
-        slopes = jnp.moveaxis(slopes, 0, -1).astype(x.dtype)
-    else:
-        state, (ratio, sums) = jax.lax.scan(jax.checkpoint(block, prevent_cse=False), start, (jnp.arange(blocks), seen))
-    # The node that each row brings to z = 0.
-    ratio, sums = (y.reshape(blocks * ROWS, -1)[shells - 1 :][: x.size][::-1].T for y in (ratio, sums))
+def _solution(universe: Universe, before: Prelude, state, ratio, sums) -> Solution:
+    x, log_free = before.log_energy, before.log_free
     below = jnp.sum(state.moments[:, 0], axis=1)
-    balances = _balances(universe, x, log_free, sums, jnp.sum(around.fractions), below)
-    solution = Solution(x, log_free, ratio, *balances)
-    return (solution, slopes, velocity) if with_slopes else solution
+    kept = balances(universe, x, log_free, _by_node(before, sums), jnp.sum(before.setting.fractions), below)
+    return Solution(x, log_free, _by_node(before, ratio), *kept)
 
 
-def _motion(universe, resolution, one_plus_z, around, nodes, x):
-    """What moves with the lightest mass, and with the index."""
-    one = jnp.ones_like(universe.neutrinos.lightest)
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _propagated(universe: Universe, resolution: Resolution) -> Solution:
+    return _values(universe, resolution)
 
-    def at_lightest(lightest):
-        moved = eqx.tree_at(lambda u: u.neutrinos.lightest, universe, lightest)
-        x = log_energy_nodes(moved, resolution)
-        alpha = reduced_masses(moved)
-        series = mean_energies(universe.relics, (alpha[:, None] * (1 / one_plus_z)[None, :]).astype(PRECISION))
-        epsilon = reduced_energy(moved, x[::-1])
-        return x, alpha, tuple(part[:, :, None, :] for part in series), epsilon
 
-    _, (velocity, alpha, series, epsilon) = jax.jvp(at_lightest, (universe.neutrinos.lightest,), (one,))
-    spectrum = universe.source.spectrum
+@partial(_propagated.defjvp, symbolic_zeros=True)
+def _propagated_jvp(resolution: Resolution, primals: tuple, tangents: tuple) -> tuple[Solution, Solution]:
+    """By `_with_slopes` if nothing but its directions moves, else by plain differentiation of the march."""
+    (universe,), (ways,) = primals, tangents
+    leaves, structure = jax.tree.flatten(universe)
+    ways = structure.flatten_up_to(ways)
+    moves = [not isinstance(way, SymbolicZero) for way in ways]
+    if not any(_beyond_directions(universe, structure.unflatten(moves))):
+        along = [way if moved else jnp.zeros(way.shape, way.dtype) for way, moved in zip(ways, moves, strict=True)]
+        return _along(universe, resolution, structure.unflatten(along))
 
-    def weights(x, index):
-        moved = eqx.tree_at(lambda s: s.index, spectrum, index)
-        return march_weights(x, moved.log_flux(x))
+    def of_moving(*values):
+        changed = iter(values)
+        all_ = [next(changed) if moved else leaf for leaf, moved in zip(leaves, moves, strict=True)]
+        return _values(structure.unflatten(all_), resolution)
 
-    def shares(index):
-        moved = eqx.tree_at(lambda u: u.source.spectrum.index, universe, index)
-        return setting(moved, one_plus_z).shares.astype(PRECISION)
+    start, along = ([part for part, moved in zip(all_, moves, strict=True) if moved] for all_ in (leaves, ways))
+    return jax.jvp(of_moving, start, along)
 
-    index = spectrum.index
-    by_lightest = jax.jvp(lambda x: weights(x, index), (x,), (velocity,))[1]
-    by_index = jax.jvp(lambda index: weights(x, index), (index,), (one,))[1]
-    both = jax.tree.map(lambda *pair: jnp.stack(pair).astype(PRECISION), by_lightest, by_index)
-    shells = one_plus_z.size - 1
-    moved = windows(Nodes(nodes.log_energy, nodes.log_free, epsilon, both), shells, last=0.0)
-    return Motion(alpha, series, moved.epsilon, moved.weights, jax.jvp(shares, (index,), (one,))[1]), velocity
+
+def _beyond_directions(universe: Universe, moves: Universe) -> list[bool]:
+    """Whether leaves move that more depends on than κ, r, the resonances' energies, the lightest mass and the index."""
+    if not isinstance(universe.source.spectrum, PowerLaw):
+        return [True]
+    mediator, spectrum = moves.mediator, moves.source.spectrum
+    counted = [mediator.mass, mediator.coupling, mediator.prefactor, mediator.dark_coupling, mediator.dark_mass]
+    counted += [moves.neutrinos.lightest, moves.relics.overdensity, moves.cosmology.h]
+    counted += [spectrum.amplitude, spectrum.index]
+    return [sum(jax.tree.leaves(moves)) > sum(counted)]
+
+
+def _along(universe: Universe, resolution: Resolution, way: Universe) -> tuple[Solution, Solution]:
+    """The solution and its derivative along `way`; the balances, which are errors, count as constant."""
+    solution, slopes, velocity = _with_slopes(universe, resolution)
+    (depth, branching), (depth_slope, branching_slope) = jax.jvp(
+        lambda u: (depth_scale(u), neutrino_branching(u.mediator)), (universe,), (way,)
+    )
+    coupled = depth > 0
+    along = (
+        jnp.where(coupled, depth_slope / jnp.where(coupled, depth, 1.0), 0.0),
+        way.neutrinos.lightest,
+        way.source.spectrum.index,
+        branching_slope / branching,
+    )
+    ratio = sum(slope * change for slope, change in zip(slopes, along, strict=True))
+    # At fixed κ a heavier Z′ shifts the energy axis.
+    log_energy = 2 * way.mediator.mass / universe.mediator.mass + velocity * way.neutrinos.lightest
+    spectrum, moved = universe.source.spectrum, way.source.spectrum
+    _, log_free = jax.jvp(lambda s, x: s.log_flux(x), (spectrum, solution.log_energy), (moved, log_energy))
+    nothing = jnp.zeros_like(solution.energy_balance)
+    return solution, Solution(log_energy, log_free, ratio, nothing, nothing)
 
 
 @full_precision  # outside of jit, so that callers of any precision share what is compiled
-@jax.jit
+@partial(jax.jit, static_argnames="resolution")
 def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Solution:
     """The spectrum at Earth of every mass state, with absorption, regeneration and all sources (2302.03571 eq. 7).
 
     Jitted, with a `lax.scan` over blocks of cells; vmap it over any leaf of `universe`. Energies in GeV, fluxes in
-    GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ for ν+ν̄.
+    GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ for ν+ν̄. For a power law, derivatives in the mediator's and the lightest mass, g′, amplitude and
+    index (and r, prefactor, overdensity, h) are computed beside the values; others take longer.
     """
-    return _solved(universe, resolution, False)
-
-
-def _start(around: Setting, shells: int, single: bool) -> State:
-    """Nothing anywhere, but for the neutrinos of a single redshift that enter the farthest shell."""
-    far = around.fractions if single else jnp.zeros_like(around.fractions)
-    pair = jnp.zeros((2, shells), dtype=far.dtype)
-    leaving = jnp.concatenate([jnp.zeros((3, shells), dtype=far.dtype), far[:, None]], axis=1)
-    return State(leaving, jnp.stack([pair] * 3), pair, pair, jnp.zeros((2, shells + 1), dtype=far.dtype))
+    return _propagated(universe, resolution)
 
 
 def solutions(universes: Universe, resolution: Resolution = Resolution()) -> Solution:
@@ -224,30 +183,3 @@ def solutions(universes: Universe, resolution: Resolution = Resolution()) -> Sol
     return jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts)), first, *others)
 
 
-def _balances(universe: Universe, x, log_free, sums, entered, below):
-    """Energy and number that leave the mesh, at Earth or below its lowest node, against what entered.
-
-    What arrives of a node differs from what was emitted by what shells gave to it and took from it: their sums, not the
-    difference of two large numbers.
-    """
-    branching = neutrino_branching(universe.mediator)
-    scattered, fed = sums
-    change = branching * fed - scattered
-
-    def total(power, values):
-        lower, upper, next_ = cell_weights(jnp.diff(x), jnp.diff(log_free) + power * jnp.diff(x))
-        height = jnp.exp(log_free[:-1] - log_free[0] + power * (x[:-1] - x[0]))
-        third = jnp.concatenate([values[2:], values[-1:]])
-        return jnp.sum(height * (lower * values[:-1] + upper * values[1:] + next_ * third))
-
-    # ∫ F over energies below the mesh: 3[M₀ − M₁ + ⅔M₂] in number and 3[½M₀ − ⅔M₁ + ½M₂] in energy.
-    number_below = 3 * branching * (below[0] - below[1] + below[2] * 2 / 3)
-    energy_below = 3 * branching * (below[0] / 2 - below[1] * 2 / 3 + below[2] / 2)
-    number = total(1.0, change) + number_below - (2 * branching - 1) * total(1.0, scattered)
-    energy = total(2.0, change) + energy_below + (1 - branching) * total(2.0, scattered)
-    floor = 1e-6 * entered
-    everything = jnp.ones_like(scattered)
-    return (
-        energy / (total(2.0, scattered) + floor * total(2.0, everything)),
-        number / (total(1.0, scattered) + floor * total(1.0, everything)),
-    )

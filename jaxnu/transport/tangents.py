@@ -18,19 +18,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxnu.transport.line import Line
-from jaxnu.transport.march import Drive, State, Weights, advance, source_drive
+from jaxnu.transport.line import Line, crossing_slopes
+from jaxnu.transport.march import Drive, State, Weights, absorb, advance, source_drive
 from jaxnu.transport.response import (
     Absorber,
     ShellResponse,
     absorber,
     box,
-    clear,
-    moments,
-    place,
+    moment_slopes,
     response,
-    second_moment,
+    thickness,
     wing,
+    wing_escape_slopes,
 )
 from jaxnu.transport.staging import staged
 from jaxnu.transport.thermal import line_shape_slopes
@@ -41,17 +40,18 @@ from jaxnu.transport.wavefront import (
     Nodes,
     Rows,
     Setting,
-    coordinates,
-    crossings,
+    both_edges,
     detunings,
     diagonals,
+    fall_across,
     per_cell,
+    row_of,
     strength,
     target_depths,
 )
 
-DIRECTIONS = 4
-"""ln κ, lightest mass, index, ln r."""
+DIRECTIONS = ("ln κ", "lightest mass", "index", "ln r")
+"""In which derivatives are carried."""
 
 
 class Motion(NamedTuple):
@@ -83,23 +83,12 @@ def _pushed(step: Int[Array, ""], stage: Callable[..., Any], primals: tuple, tan
     return staged(step, derivative, leaves, [way for way in ways if way is not None])
 
 
-def _with_lightest(setting: Setting, motion: Motion, step: Int[Array, ""], nodes: Nodes, block: Block) -> Absorber:
-    """The derivative of the absorbers by the lightest mass."""
-    push = partial(_pushed, step)
-    epsilon, ratio, offset = push(
-        coordinates, (setting.alpha, setting.nearness, nodes.epsilon), (motion.alpha, None, motion.epsilon)
-    )
-    v, _ = push(partial(detunings, setting), (block.epsilon, block.ratio, block.offset), (epsilon, ratio, offset))
-    shape = staged(step, shape_slopes, block.line, block.decline, v)
-    depth = push(
-        partial(strength, setting),
-        (setting.series, block.line.v, block.epsilon, block.ratio),
-        (motion.series, v, epsilon, ratio),
-    )
-    line = Line(v, shape, depth)
-    fall, crossed = push(partial(crossings, setting), (block.epsilon, block.line), (epsilon, line))
-    targets = push(target_depths, (block.crossing, block.line, block.fall), (crossed, line, fall))
-    return push(partial(absorber, setting.couplings), (block.targets,), (targets,))
+def coordinate_slopes(setting: Setting, motion: Motion, epsilon: Float[Array, "length"]):
+    """The derivatives of `coordinates` by the lightest mass."""
+    shape = ROWS + 1, setting.nearness.shape[0]
+    ratio = (motion.alpha[:, None] - setting.alpha[:, None] * (motion.epsilon / epsilon)[None, :]) / epsilon[None, :]
+    ratio = diagonals(ratio.astype(PRECISION), *shape)
+    return diagonals(motion.epsilon.astype(PRECISION), *shape)[None], ratio, -ratio
 
 
 def shape_slopes(line: Line, decline, v):
@@ -107,72 +96,132 @@ def shape_slopes(line: Line, decline, v):
     return line_shape_slopes(jnp.abs(line.v), decline, line.shape, jnp.sign(line.v) * v)
 
 
-def _response_slopes(step: Int[Array, ""], block: Block, absorbers: Absorber) -> ShellResponse:
-    """The derivative of the responses along that of the absorbers."""
+def step_slopes(setting: Setting, block: Block, line: Line, epsilon):
+    """The derivatives of `crossings` along those of the lines and of ε₀."""
+    slopes = crossing_slopes(block.crossing, *both_edges(block.line), block.fall, *both_edges(line))
+    return fall_across(setting, epsilon), slopes
+
+
+def _with_lightest(setting: Setting, motion: Motion, step: Int[Array, ""], nodes: Nodes, block: Block) -> Absorber:
+    """The derivative of the absorbers by the lightest mass."""
+    run, push = partial(staged, step), partial(_pushed, step)
+    epsilon, ratio, offset = run(coordinate_slopes, setting, motion, nodes.epsilon)
+    v, _ = push(partial(detunings, setting), (block.epsilon, block.ratio, block.offset), (epsilon, ratio, offset))
+    shape = run(shape_slopes, block.line, block.decline, v)
+    depth = push(
+        partial(strength, setting),
+        (setting.series, block.line.v, block.epsilon, block.ratio),
+        (motion.series, v, epsilon, ratio),
+    )
+    line = Line(v, shape, depth)
+    fall, crossed = run(step_slopes, setting, block, line, epsilon)
+    targets = push(target_depths, (block.crossing, block.line, block.fall), (crossed, line, fall))
+    return push(partial(absorber, setting.couplings), (block.targets,), (targets,))
+
+
+def _depth_slopes(step: Int[Array, ""], block: Block) -> tuple[ShellResponse, Array]:
+    """τ d/dτ of the responses, all else in the absorbers as it is; and d/ds of the `wing_escape`."""
+    run, push, absorbers = partial(staged, step), partial(_pushed, step), block.absorber
+    only_depth = Absorber(absorbers.depth, *[None] * 7)
+    parts = run(moment_slopes, absorbers.depth, block.moments)
+    by_depth, by_share = run(wing_escape_slopes, absorbers.depth, block.wing.share, block.moments, block.escape)
+    thick = push(thickness, (absorbers.depth,), (absorbers.depth,))
+    ends = push(wing, (absorbers,), (only_depth,))
+    boxes = push(
+        box,
+        (absorbers, block.thickness, block.wing, block.escape, block.moments.even),
+        (Absorber(*[None] * 8), thick, ends, by_depth, parts.even),
+    )
+    return push(response, (block.box, block.moments), (boxes, parts)), by_share
+
+
+def _shape_slopes(step: Int[Array, ""], block: Block, absorbers: Absorber, by_share: Array) -> ShellResponse:
+    """The derivative of the responses along that of the absorbers at fixed depths."""
     push = partial(_pushed, step)
-    depth, mean = absorbers.depth, absorbers.mean
-    second = push(second_moment, (block.absorber.depth,), (depth,))
-    parts = push(moments, (block.absorber.depth, block.second), (depth, second))
-    wings = push(wing, (block.absorber,), (absorbers,))
-    places = push(place, (block.absorber,), (absorbers,))
-    start = push(clear, (block.absorber.depth, block.wing, block.moments), (depth, wings, parts))
-    boxes = push(box, (block.absorber.mean, block.place, block.wing, block.clear), (mean, places, wings, start))
-    return push(response, (block.box, block.moments), (boxes, parts))
-
-
-def _cells(window: Float[Array, "*s length"]) -> Float[Array, "*s row shell"]:
-    """What nodes bring to the cells of a block."""
-    return diagonals(window[..., 1:], ROWS, window.shape[-1] - 1 - ROWS)
-
-
-def drives(setting: Setting, motion: Motion, weights: Weights, block: Block, rows: Rows, changes: ShellResponse) -> Drive:
-    """What drives the derivatives of the state in the cells of a block, axes (direction=4, …, row, shell).
-
-    `changes` are the derivatives of the responses by ln κ and the lightest mass, on a leading axis of 2.
-    """
-    into, fractions = per_cell(setting.into), per_cell(setting.fractions)
-    entering, emission = rows.entering[None], rows.emission
-    shares = setting.shares.astype(PRECISION)
-    even = into * emission[:1] + fractions * shares[:1]
-    tilted = into * emission[1:] + fractions * shares[1:]
-    lost = changes.lost * entering + changes.even_lost * even[None] - changes.tilted_escape * tilted[None]
-    tilt = changes.entering_tilt * entering + changes.even_tilt * even[None] + changes.tilted_tilt * tilted[None]
-    total, tilt = (part[:, 0] + part[:, 1] + part[:, 2] for part in (lost, tilt))
-    i00, i01, i10, i11 = (part[None] for part in block.inverse)
-    absorbed = jnp.stack([i00 * total + i01 * tilt, i10 * total + i11 * tilt], axis=1)
-    source = source_drive(block.response, block.inverse, fractions, motion.shares)
-    emitted = fractions * motion.shares[:1]
-    nothing = jnp.zeros_like(source.gained)
-    own = _cells(weights.own)[:, None] * rows.absorbed[None]
-    none = jnp.zeros_like(rows.absorbed)
-    moved = (
-        _cells(weights.decay)[:, :, None] * rows.moments[None]
-        + _cells(weights.gain)[:, :, None] * rows.absorbed[None, None]
-        + _cells(weights.bend)[:, :, None] * rows.above[None, None]
+    absorbers = absorbers._replace(depth=None)
+    ends = push(wing, (block.absorber,), (absorbers,))
+    boxes = push(
+        lambda absorbers, wing, escape: box(absorbers, block.thickness, wing, escape, block.moments.even),
+        (block.absorber, block.wing, block.escape),
+        (absorbers, ends, by_share * ends.share),
     )
-    still = jnp.zeros_like(moved[0])
-    return Drive(
-        jnp.stack([-lost[0], -lost[1], emitted + source.gained, nothing]),
-        jnp.stack([absorbed[0], absorbed[1], source.absorbed, none]),
-        jnp.stack([none, own[0], own[1], rows.emission]),
-        jnp.stack([still, moved[0], moved[1], still]),
-    )
+    return push(lambda box: response(box, block.moments), (block.box,), (boxes,))
+
+
+def lightest_response(block: Block, absorbers: Absorber, by_depth: ShellResponse, others: ShellResponse):
+    """The derivative of the responses by the lightest mass: a change of ln τ, and of all else."""
+    relative = absorbers.depth / jnp.where(block.absorber.depth > 1e-15, block.absorber.depth, 1.0)
+    return jax.tree.map(lambda depth, other: relative * depth + other, by_depth, others)
+
+
+def emissions(setting: Setting, rows: Rows):
+    """What each state is emitted with in the cells of a block, even and tilted; and what enters and is fed."""
+    into, fractions, shares = per_cell(setting.into), per_cell(setting.fractions), setting.shares.astype(PRECISION)
+    entering, fed = (part.astype(PRECISION) for part in (rows.entering, rows.emission))
+    return into * fed[:1] + fractions * shares[:1], into * fed[1:] + fractions * shares[1:], entering, fed
+
+
+def response_drive(block: Block, changes: ShellResponse, even, tilted, entering) -> tuple[Array, Array]:
+    """What a change of the responses makes absorbed (pair=2), and lost by each state (mass=3)."""
+    lost = changes.lost * entering + changes.even_lost * even - changes.tilted_escape * tilted
+    tilt = changes.entering_tilt * entering + changes.even_tilt * even + changes.tilted_tilt * tilted
+    return jnp.stack([lost[0] + lost[1] + lost[2], tilt[0] + tilt[1] + tilt[2]]), lost
+
+
+def solved_drive(block: Block, absorbed, lost) -> Drive:
+    """The same with what the cells feed to themselves."""
+    i00, i01, i10, i11 = block.inverse
+    total, tilt = absorbed
+    return Drive(jnp.stack([i00 * total + i01 * tilt, i10 * total + i11 * tilt]), None, -lost, None)
+
+
+def index_drive(setting: Setting, shares, block: Block) -> Drive:
+    """What a change of the sources' shares drives."""
+    fractions = per_cell(setting.fractions)
+    drive = source_drive(block.response, block.inverse, fractions, shares)
+    return drive._replace(gained=drive.gained + fractions * shares[:1])
 
 
 def march_slopes(
-    setting: Setting, step: Int[Array, ""], slopes: State, block: Block, driven: Drive, weights: Weights
+    setting: Setting, motion: Motion, step: Int[Array, ""], slopes: State, block: Block, rows: Rows,
+    driven: tuple[Drive, ...], fed, weights: Weights,
 ) -> tuple[State, Float[Array, "row direction=4 mass=3"]]:
-    """The derivatives of the state after a block of rows, axes (direction, …), and of what arrives at z = 0."""
+    """The derivatives of the state after a block of rows, axes (direction, …), and of what arrives at z = 0.
+
+    Weights that move add k′A to what is fed, and to the moments what they would carry; r adds what is fed itself.
+    """
     shells, into = slopes.fed.shape[-1], setting.into[:, None].astype(PRECISION)
 
-    def advanced(row, slopes, cells, driven, weights):
-        cell, drive = jax.tree.map(lambda x: x[..., row, :], (cells, driven))
-        weights = jax.tree.map(lambda x: x[..., row + 1 : row + 1 + shells].astype(PRECISION), weights)
-        return jax.vmap(lambda slopes, drive: advance(slopes, cell, drive, weights, into)[0])(slopes, drive)
+    def first(row, slopes, cells, driven, fed, rows, weights, moving):
+        (cell, driven, fed, absorbed), weights = row_of(row, shells, (cells, driven, fed, rows.absorbed), weights)
+        moving = moving.own[:, row + 1 : row + 1 + shells]
+        absorbed, weights = absorbed.astype(PRECISION), jax.tree.map(lambda x: x.astype(PRECISION), weights)
+        none = jnp.zeros_like(fed)
+        more = jnp.stack([none, moving[:1] * absorbed, moving[1:] * absorbed, fed])
+        absorbed = jnp.stack([*driven, none])
+        return jax.vmap(lambda slopes, absorbed, more: absorb(slopes, cell, Drive(absorbed, more, None, None), weights))(
+            slopes, absorbed, more
+        )
+
+    def second(row, slopes, absorbed, emission, cells, gained, rows, weights, moving):
+        (cell, gained, met), weights = row_of(row, shells, (cells, gained, rows), weights)
+        moving = jax.tree.map(lambda x: x[..., row + 1 : row + 1 + shells], moving)
+        met, weights = jax.tree.map(lambda x: x.astype(PRECISION), (met, weights))
+        moved = [
+            moving.decay[i][:, None] * met.moments + moving.gain[i][:, None] * met.absorbed[None] + moving.bend[i][:, None] * met.above[None]
+            for i in range(2)
+        ]
+        none = jnp.zeros_like(moved[0])
+        drive = Drive(None, None, jnp.stack([*gained, jnp.zeros_like(gained[0])]), jnp.stack([none, *moved, none]))
+        return jax.vmap(lambda slopes, absorbed, emission, drive: advance(slopes, absorbed, emission, cell, drive, weights, into))(
+            slopes, absorbed, emission, drive
+        )
 
     arrivals = []
+    absorbs, gains = tuple(d.absorbed for d in driven), tuple(d.gained for d in driven)
     for row in range(ROWS):
-        slopes = staged(step, partial(advanced, row), slopes, block.cell, driven, weights)
+        pair = staged(step, partial(first, row), slopes, block.cell, absorbs, fed, rows, weights, motion.weights)
+        slopes = staged(step, partial(second, row), slopes, *pair, block.cell, gains, rows, weights, motion.weights)
         arrivals.append(slopes.leaving[:, :, 0])
     return slopes, jnp.stack(arrivals)
 
@@ -181,9 +230,16 @@ def block_slopes(
     setting: Setting, motion: Motion, step: Int[Array, ""], nodes: Nodes, block: Block, rows: Rows, slopes: State
 ) -> tuple[State, Float[Array, "row direction=4 mass=3"]]:
     """The derivatives after a block of rows that has been solved."""
-    with_depth = block.absorber._replace(**dict.fromkeys(block.absorber._fields))._replace(depth=block.absorber.depth)
-    with_lightest = _with_lightest(setting, motion, step, nodes, block)
-    changes = [_response_slopes(step, block, absorbers) for absorbers in (with_depth, with_lightest)]
-    both = jax.tree.map(lambda *pair: jnp.stack(pair), *changes)
-    driven = staged(step, partial(drives, setting, motion), motion.weights, block, rows, both)
-    return march_slopes(setting, step, slopes, block, driven, nodes.weights)
+    run = partial(staged, step)
+    rows = run(lambda rows: jax.tree.map(lambda *parts: jnp.stack([part.astype(PRECISION) for part in parts], axis=-2), *rows), rows)
+    by_depth, by_share = _depth_slopes(step, block)
+    absorbers = _with_lightest(setting, motion, step, nodes, block)
+    others = _shape_slopes(step, block, absorbers, by_share)
+    by_lightest = run(lightest_response, block, absorbers, by_depth, others)
+    even, tilted, entering, fed = run(emissions, setting, rows)
+    driven = []
+    for changes in (by_depth, by_lightest):
+        parts = run(partial(response_drive, block), changes, even, tilted, entering)
+        driven.append(run(partial(solved_drive, block), *parts))
+    driven.append(run(index_drive, setting, motion.shares, block))
+    return march_slopes(setting, motion, step, slopes, block, rows, tuple(driven), fed, nodes.weights)

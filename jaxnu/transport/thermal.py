@@ -69,12 +69,20 @@ class LineShape(NamedTuple):
 @jax.custom_jvp
 def line_shape(x: Float[Array, "*s"]) -> LineShape:
     """D(x) = xL₁ + L₂, its tail ∫_x^∞ D = xL₂ + 2L₃, and the tail of that, xL₃ + 3L₄ (closed forms, x ≥ 0)."""
-    return line_shape_at(x, jnp.exp(-x))
+    y = jnp.exp(-x)
+    return line_shape_of(x, y, polylogs(y))
 
 
-def line_shape_at(x: Float[Array, "*s"], y: Float[Array, "*s"]) -> LineShape:
-    """`line_shape` at x for y = e^{−x}."""
-    l1, l2, l3, l4 = (_over_exponential(order, y) for order in (1, 2, 3, 4))
+def polylogs(y: Float[Array, "*s"]) -> tuple[Float[Array, "*s"], ...]:
+    """L₁ to L₄ over y = e^{−x}."""
+    return tuple(_over_exponential(order, y) for order in (1, 2, 3, 4))
+
+
+def line_shape_of(
+    x: Float[Array, "*s"], y: Float[Array, "*s"], polylogs: tuple[Float[Array, "*s"], ...]
+) -> LineShape:
+    """`line_shape` at x from y = e^{−x} and its `polylogs`."""
+    l1, l2, l3, l4 = polylogs
     return LineShape(-x * (y / (1 + y)), y * (x * l1 + l2), y * (x * l2 + 2 * l3), y * (x * l3 + 3 * l4))
 
 

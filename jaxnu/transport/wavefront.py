@@ -10,7 +10,7 @@ near edge of the cell above it in the next column, so that each edge is computed
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,25 +21,25 @@ from jaxnu.relics import Relics
 from jaxnu.spectra import Spectrum
 from jaxnu.transport.injection import Injection, shell_shares
 from jaxnu.transport.line import Crossing, Line, ShellDepth, crossing, detuning, rate_factor, shell_depth
-from jaxnu.transport.march import Cell, Drive, State, Weights, advance, feedback, prepare, source_drive
+from jaxnu.transport.march import Cell, Drive, State, Weights, absorb, advance, feedback, prepare, source_drive
 from jaxnu.transport.response import (
     Absorber,
     Box,
     Moments,
-    Place,
     ShellResponse,
+    Thickness,
     Wing,
     absorber,
     box,
-    clear,
     moments,
-    place,
     response,
     second_moment,
+    thickness,
     wing,
+    wing_escape,
 )
 from jaxnu.transport.staging import staged
-from jaxnu.transport.thermal import line_shape_at
+from jaxnu.transport.thermal import line_shape_of, polylogs
 
 ROWS = 8
 """Rows in a block: as many as keep its arrays in a CPU's cache."""
@@ -121,19 +121,24 @@ def strength(setting: Setting, series, v, epsilon, ratio):
     return setting.path[None, None, :] * rate_factor(setting.relics, v, epsilon, ratio, nearness, series)
 
 
-def crossings(setting: Setting, epsilon, line: Line) -> tuple[Float[Array, "1 row shell"], Crossing]:
-    """By how much v falls across the cells of a block, and the depth of every target in them."""
+def fall_across(setting: Setting, epsilon) -> Float[Array, "1 row shell"]:
+    """By how much v falls across the cells of a block."""
     squares = setting.nearness**2
-    step = 0.5 * epsilon[(..., *_NEAR)] * (squares[:-1] - squares[1:]).astype(PRECISION)[None, None, :]
-    return step, crossing(*_both_edges(line), step)
+    return 0.5 * epsilon[(..., *_NEAR)] * (squares[:-1] - squares[1:]).astype(PRECISION)[None, None, :]
+
+
+def crossings(setting: Setting, epsilon, line: Line) -> tuple[Float[Array, "1 row shell"], Crossing]:
+    """The same, and how the cells cross the lines."""
+    fall = fall_across(setting, epsilon)
+    return fall, crossing(*both_edges(line), fall)
 
 
 def target_depths(crossed: Crossing, line: Line, fall: Float[Array, "1 row shell"]) -> ShellDepth:
     """`shell_depth` in the cells of a block."""
-    return shell_depth(crossed, *_both_edges(line), fall)
+    return shell_depth(crossed, *both_edges(line), fall)
 
 
-def _both_edges(line: Line) -> tuple[Line, Line]:
+def both_edges(line: Line) -> tuple[Line, Line]:
     """The line at the near and the far edges, which are the near ones of the row above and the next column."""
     near, far = (jax.tree.map(lambda x, cut=cut: x[(..., *cut)], line) for cut in (_NEAR, _FAR))
     return near, far
@@ -163,11 +168,10 @@ class Block(NamedTuple):
     crossing: Crossing
     targets: ShellDepth
     absorber: Absorber
-    second: Float[Array, "mass=3 row shell"]
     moments: Moments
+    thickness: Thickness
     wing: Wing
-    clear: Float[Array, "mass=3 row shell"]
-    place: Place
+    escape: Float[Array, "mass=3 row shell"]
     box: Box
     response: ShellResponse
     inverse: Float[Array, "four=4 row shell"]
@@ -182,16 +186,15 @@ def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
     run = partial(staged, step)
     epsilon, ratio, offset = run(coordinates, setting.alpha, setting.nearness, nodes.epsilon)
     v, decline = run(detunings, setting, epsilon, ratio, offset)
-    shape = run(lambda v, y: line_shape_at(jnp.abs(v), y), v, decline)
+    shape = run(lambda v, *others: line_shape_of(jnp.abs(v), *others), v, decline, run(polylogs, decline))
     line = Line(v, shape, run(strength, setting, setting.series, v, epsilon, ratio))
     fall, crossed = run(crossings, setting, epsilon, line)
     targets = run(target_depths, crossed, line, fall)
     absorbers = run(absorber, setting.couplings, targets)
-    second = run(second_moment, absorbers.depth)
-    parts = run(moments, absorbers.depth, second)
-    wings, places = run(wing, absorbers), run(place, absorbers)
-    start = run(clear, absorbers.depth, wings, parts)
-    boxes = run(box, absorbers.mean, places, wings, start)
+    parts = run(moments, absorbers.depth, run(second_moment, absorbers.depth))
+    wings, thick = run(wing, absorbers), run(thickness, absorbers.depth)
+    escape = run(wing_escape, absorbers.depth, wings.share, parts.lost)
+    boxes = run(box, absorbers, thick, wings, escape, parts.even)
     responses = run(response, boxes, parts)
     own = diagonals(nodes.weights.own[1:], ROWS, setting.nearness.shape[0] - 1).astype(PRECISION)
     into, fractions = per_cell(setting.into), per_cell(setting.fractions)
@@ -203,8 +206,8 @@ def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
     drive = run(source_drive, responses, inverse, fractions, shares.astype(PRECISION))
     emitted = setting.fractions[:, None, None] * shares[:1]
     return Block(
-        *(epsilon, ratio, offset, decline, line, fall, crossed, targets, absorbers, second, parts, wings, start),
-        *(places, boxes, responses, inverse, cell, drive, emitted),
+        *(epsilon, ratio, offset, decline, line, fall, crossed, targets, absorbers, parts, thick, wings, escape),
+        *(boxes, responses, inverse, cell, drive, emitted),
     )
 
 
@@ -223,23 +226,47 @@ class Rows(NamedTuple):
     above: Float[Array, "pair=2 row shell"]
 
 
+def row_of(row: int, shells: int, cells: Any, weights: Weights) -> tuple[Any, Weights]:
+    """Arrays of cells, and windows of weights, in one row of a block."""
+    in_row = jax.tree.map(lambda x: x[..., row, :], cells)
+    return in_row, jax.tree.map(lambda x: x[..., row + 1 : row + 1 + shells], weights)
+
+
 def march(
     setting: Setting, step: Int[Array, ""], state: State, block: Block, weights: Weights
-) -> tuple[State, tuple[Float[Array, "row mass=3"], Float[Array, "row two=2"]], Rows]:
-    """The state after a block of rows, what arrives at z = 0 in each with its sums, and what the march met."""
-    shells, into = state.fed.shape[-1], setting.into[:, None]
+) -> tuple[State, Float[Array, "row mass=3"], Rows]:
+    """The state after a block of rows, what arrives at z = 0 in each, and what the march met."""
+    shells, into, dtype = state.fed.shape[-1], setting.into[:, None], state.fed.dtype
 
     def advanced(row, state, cells, drives, emitted, weights):
-        cell, drive = jax.tree.map(lambda x: x[..., row, :].astype(state.fed.dtype), (cells, drives))
-        gained = drive.gained + emitted[:, min(row, emitted.shape[1] - 1)].astype(state.fed.dtype)
-        weights = jax.tree.map(lambda x: x[..., row + 1 : row + 1 + shells], weights)
-        return advance(state, cell, drive._replace(gained=gained), weights, into)
+        (cell, drive), weights = row_of(row, shells, (cells, drives), weights)
+        cell, drive = jax.tree.map(lambda x: x.astype(dtype), (cell, drive))
+        emitted = emitted[:, min(row, emitted.shape[1] - 1)].astype(dtype)
+        drive = drive._replace(gained=drive.gained + emitted)
+        absorbed, emission = absorb(state, cell, drive, weights)
+        return advance(state, absorbed, emission, cell, drive, weights, into), emission
 
     arrivals, rows = [], []
     for row in range(ROWS):
         before = state
         state, emission = staged(step, partial(advanced, row), state, block.cell, block.drive, block.emitted, weights)
-        arrivals.append((state.leaving[:, 0], state.sums[:, 0]))
+        arrivals.append(state.leaving[:, 0])
         rows.append(Rows(before.leaving[:, 1:], state.above, emission, before.moments, before.above))
-    met = jax.tree.map(lambda *parts: jnp.stack([part.astype(PRECISION) for part in parts], axis=-2), *rows)
-    return state, jax.tree.map(lambda *parts: jnp.stack(parts), *arrivals), met
+    return state, jnp.stack(arrivals), rows
+
+
+def node_sums(
+    step: Int[Array, ""], sums: Float[Array, "two=2 length"], rows: list[Rows]
+) -> tuple[Float[Array, "two=2 length"], Float[Array, "row two=2"]]:
+    """What all shells absorb and are fed of a node, for the nodes that leave in the rows of a block.
+
+    `sums` are those so far of the nodes that the block sees, first those that leave; they come back for the next block.
+    """
+
+    def shifted(sums, parts):
+        for row, part in enumerate(parts):
+            sums = sums + jnp.pad(jnp.stack([each[0] for each in part]), ((0, 0), (row, ROWS - 1 - row)))
+        return sums
+
+    total = staged(step, shifted, sums, [(row.absorbed, row.emission) for row in rows])
+    return jnp.pad(total[:, ROWS:], ((0, 0), (0, ROWS))), total[:, :ROWS].T
