@@ -212,7 +212,8 @@ def test_blocks_of_nodes_do_not_show(z, monkeypatch):
     """61 and 91 nodes, neither a multiple of the block, and one by one."""
     universe, resolution = build(z=z), Resolution(61, 8)
     together = propagate(universe, resolution)
-    monkeypatch.setattr("jaxnu.transport.solver._TOGETHER", 1)
+    for module in ("wavefront", "solver"):
+        monkeypatch.setattr(f"jaxnu.transport.{module}.ROWS", 1)
     apart = jax.jit(lambda u: propagate.__wrapped__.__wrapped__(u, resolution))(universe)
     for one, other in zip(jax.tree.leaves(together), jax.tree.leaves(apart), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-13)
@@ -220,7 +221,7 @@ def test_blocks_of_nodes_do_not_show(z, monkeypatch):
 
 def test_callers_of_any_precision_share_a_propagation(monkeypatch):
     traced = []
-    monkeypatch.setattr("jaxnu.transport.solver.shell_edges", lambda *of: traced.append(of) or shell_edges(*of))
+    monkeypatch.setattr("jaxnu.transport.prelude.shell_edges", lambda *of: traced.append(of) or shell_edges(*of))
     universe, resolution = build(), Resolution(45, 5)
     first = propagate(universe, resolution)
     with jax.default_matmul_precision("highest"):
@@ -231,9 +232,9 @@ def test_callers_of_any_precision_share_a_propagation(monkeypatch):
 def test_spectra_are_those_of_single_universes(monkeypatch):
     """One after another, as on a CPU, and side by side, as elsewhere."""
     universes = jax.vmap(lambda mass, index: build(mass=mass, index=index))(jnp.asarray([4.0, 9.0]), jnp.full(2, 2.5))
-    apart = spectra(universes, SMALL)
+    apart = solutions(universes, SMALL)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    together = spectra(universes, SMALL)
+    together = solutions(universes, SMALL)
     for one, other in zip(jax.tree.leaves(apart), jax.tree.leaves(together), strict=True):
         assert one.shape[0] == 2
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)

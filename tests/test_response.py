@@ -8,10 +8,10 @@ from scipy.integrate import quad
 from scipy.interpolate import PchipInterpolator
 from scipy.special import expit
 
-from jaxnu.transport.interpolation import cell_weights, monotone_cubic
-from jaxnu.transport.rates import Line
-from jaxnu.transport.response import shell_response
-from jaxnu.transport.thermal import profile
+from jaxnu.transport import response as shell
+from jaxnu.transport.interpolation import cell_of, cell_weights, monotone_curve, values_at
+from jaxnu.transport.line import Line, crossing, crossing_slopes, shell_depth
+from jaxnu.transport.thermal import line_shape
 
 GRID = np.linspace(0, 60, 60001)
 TAIL = np.concatenate([[0.0], np.cumsum((lambda f: (f[1:] + f[:-1]) / 2 * np.diff(GRID))(GRID * expit(-GRID)))])
@@ -20,8 +20,18 @@ DENSITY = TAIL[-1] - TAIL  # D(x) = ∫_x^∞ u/(e^u + 1) du
 
 def line(v, unit):
     """One target that is on resonance at v, and two that are nowhere near."""
-    at = jnp.asarray([[v], [1e4], [1e4]])
-    return Line(at, profile(jnp.abs(at)), unit * jnp.asarray([[1.0], [0.0], [0.0]]))
+    at = jnp.asarray([[[v]], [[1e4]], [[1e4]]])
+    return Line(at, line_shape(jnp.abs(at)), unit * jnp.asarray([[[1.0]], [[0.0]], [[0.0]]]))
+
+
+def shell_response(near, far):
+    """The response of a shell between the lines at two redshifts, for |q_ij|² = δ_ij."""
+    step = near.v[:1] - far.v[:1]
+    absorber = shell.absorber(jnp.eye(3), shell_depth(crossing(near, far, step), near, far, step))
+    moments = shell.moments(absorber.depth, *shell.second_moment(absorber.depth))
+    wing, thickness = shell.wing(absorber), shell.thickness(absorber.depth)
+    escape = shell.wing_escape(absorber.depth, wing.share, moments.lost)
+    return shell.response(shell.box(absorber, thickness, wing, escape, moments.even), moments)
 
 
 def respond(near, far, depth):
@@ -30,8 +40,8 @@ def respond(near, far, depth):
     density = np.interp(np.abs(near + (far - near) * s), GRID, DENSITY)
     tau = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
     unit = depth / (tau[-1] * abs(near - far) / 4000)
-    response = shell_response(jnp.eye(3), line(near, unit), line(far, unit))
-    return {name: float(part[0, 0]) for name, part in response._asdict().items()}, s, depth * tau / tau[-1]
+    response = shell_response(line(near, unit), line(far, unit))
+    return {name: float(part[0, 0, 0]) for name, part in response._asdict().items()}, s, depth * tau / tau[-1]
 
 
 def mean(s, values):
@@ -48,8 +58,9 @@ SHELLS = [(30.0, -40.0), (3.0, -25.0), (0.6, -0.4), (0.1, -30.0), (6.0, 1.0), (1
 def test_response(edges, depth):
     """Survival exactly, escape to 0.013 and tilts to 0.12 and 0.05 of 1, at any depth, width and place of the line."""
     response, s, tau = respond(*edges, depth)
-    np.testing.assert_allclose(response["survival"], np.exp(-depth), rtol=1e-5)
-    np.testing.assert_allclose(response["escape"], mean(s, np.exp(-tau)), atol=0.013)
+    np.testing.assert_allclose(response["lost"], -np.expm1(-depth), rtol=1e-5)
+    np.testing.assert_allclose(1 - response["lost"], np.exp(-depth), rtol=1e-5, atol=2e-16)
+    np.testing.assert_allclose(1 - response["even_lost"], mean(s, np.exp(-tau)), atol=0.013)
     tilted = mean(s, 3 * (2 * s - 1) * np.exp(-tau))
     np.testing.assert_allclose(response["tilted_escape"], tilted, atol=0.12 * (1 - np.exp(-depth)))
     # Of those that enter, e^{τ(s) − τ} are left at s; the rest was absorbed farther out.
@@ -73,8 +84,8 @@ def test_even_density(depth):
         return depth * n
 
     truth = {
-        "survival": np.exp(-depth),
-        "escape": mean(s, escape),
+        "lost": -np.expm1(-depth),
+        "even_lost": mean(s, 1 - escape),
         "tilted_escape": mean(s, 3 * tilt * escape),
         "entering_tilt": mean(s, tilt * depth * np.exp(tau - depth)),
         "even_tilt": mean(s, tilt * inside(np.ones_like(s))),
@@ -86,7 +97,7 @@ def test_even_density(depth):
 
 def test_slopes_of_the_response_are_finite():
     def total(near, far, unit):
-        return sum(jnp.sum(part) for part in shell_response(jnp.eye(3), line(near, unit), line(far, unit)))
+        return sum(jnp.sum(part) for part in shell_response(line(near, unit), line(far, unit)))
 
     slope = jax.jit(jax.grad(total, (0, 1, 2)))
     for near, far in [*SHELLS, (0.0, -1.0), (1.0, 0.0), (1e4, -1e4), (1e-12, -1e-12), (400.0, 350.0), (-350.0, -400.0)]:
@@ -112,5 +123,45 @@ def test_monotone_cubic_is_pchip():
     rng = np.random.default_rng(0)
     x, y = np.sort(rng.uniform(0, 10, 40)), rng.normal(size=40)
     at = np.linspace(x[1], x[-2], 500)
-    found = monotone_cubic(jnp.asarray(at), jnp.asarray(x), jnp.asarray(y))
+    nodes, at_ = jnp.asarray(x), jnp.asarray(at)
+    found = values_at(monotone_curve(nodes, jnp.asarray(y)), cell_of(nodes, at_), at_)
     np.testing.assert_allclose(found, PchipInterpolator(x, y)(at), atol=1e-12)
+
+
+PAIRS = [(30.0, -40.0), (3.0, -25.0), (0.6, -0.4), (6.0, 1.0), (12.0, 9.0), (-1.0, -5.0), (0.3, 0.25), (0.01, -0.01)]
+
+
+@pytest.mark.parametrize("edges", PAIRS)
+def test_slopes_of_a_crossing(edges):
+    """Written out, against plain differentiation (of the cubic where shells are thin: to 1e-4)."""
+    near_v, far_v = (jnp.full((1, 1, 1), edge) for edge in edges)
+    moves = jnp.full((1, 1, 1), 0.8), jnp.full((1, 1, 1), 0.5)
+
+    def of(near_v, far_v):
+        lines = tuple(Line(v, line_shape(jnp.abs(v)), jnp.ones_like(v)) for v in (near_v, far_v))
+        return lines, crossing(*lines, near_v - far_v)
+
+    ((near, far), crossed), ((by_near, by_far), truth) = jax.jvp(of, (near_v, far_v), moves)
+    found = crossing_slopes(crossed, near, far, near_v - far_v, by_near, by_far)
+    for one, other in zip(found, truth, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
+
+
+def test_slopes_of_moments_and_wings():
+    """Those written out, against plain differentiation."""
+    depth = jnp.asarray([1e-3, 0.2, 0.99, 1.01, 4.0, 60.0])
+
+    def both(depth):
+        moments = shell.moments(depth, *shell.second_moment(depth))
+        return moments, shell.wing_escape(depth, share, moments.lost)
+
+    for share in (1e-6, 0.1, 0.8):
+        share = jnp.full_like(depth, share)
+        (moments, escape), (truth, by_depth) = jax.jvp(both, (depth,), (depth,))
+        for one, other in zip(shell.moment_slopes(depth, moments), truth, strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-6, atol=1e-12)
+        found = shell.wing_escape_slopes(depth, share, moments, escape)
+        _, by_share = jax.jvp(lambda s: shell.wing_escape(depth, s, moments.lost), (share,), (jnp.ones_like(share),))
+        # e^x E₁ is a fit, good to 4e-4.
+        np.testing.assert_allclose(found[0], by_depth, atol=2e-3)
+        np.testing.assert_allclose(share * found[1], share * by_share, atol=2e-3)

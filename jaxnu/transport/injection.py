@@ -76,7 +76,5 @@ def shell_shares(
 
 def power_law_shares(spectrum: PowerLaw, sources: Injection) -> Float[Array, "pair=2 1 shell"]:
     """`shell_shares` of a power law, which are the same at every energy."""
-    pivot = jnp.full_like(sources.log_scale[:1, :1], _LOG_PIVOT)
-    return shell_shares(
-        spectrum, sources, jnp.broadcast_to(pivot, (1, sources.log_scale.shape[0])), spectrum.log_flux(pivot)
-    )
+    pivot = jnp.full((1, sources.log_scale.shape[0]), _LOG_PIVOT, dtype=sources.log_scale.dtype)
+    return shell_shares(spectrum, sources, pivot, spectrum.log_flux(pivot))

@@ -55,7 +55,7 @@ def path_factor(universe: Universe, one_plus_z: Float[Array, "*s"]) -> Float[Arr
 
 
 def detuning(
-    epsilon: Float[Array, "*s"], ratio: Float[Array, "*s"], nearness: Float[Array, "*s"], offset: Float[Array, "*s"]
+    epsilon: Float[Array, "..."], ratio: Float[Array, "*s"], nearness: Float[Array, "..."], offset: Float[Array, "*s"]
 ) -> Float[Array, "*s"]:
     """v = ε₀/2 [1/(1+z) − α/ε₀] [1/(1+z) + α/ε₀] for `ratio` = α/ε₀, `nearness` = 1/(1+z), `offset` the first bracket.
 
@@ -67,10 +67,10 @@ def detuning(
 def rate_factor(
     relics: Relics,
     v: Float[Array, "*s"],
-    epsilon: Float[Array, "*s"],
+    epsilon: Float[Array, "..."],
     ratio: Float[Array, "*s"],
-    nearness: Float[Array, "*s"],
-    series: tuple[Float[Array, "term *s"], ...],
+    nearness: Float[Array, "..."],
+    series: tuple[Float[Array, "term ..."], ...],
 ) -> Float[Array, "*s"]:
     """ρ of `thermal.flux_factor`, from ε₀, α/ε₀, 1/(1+z) and the `thermal.mean_energies`."""
     return thermal.flux_factor(relics, jnp.abs(v), epsilon * nearness**2, epsilon * ratio**2, series)
@@ -85,12 +85,12 @@ class Crossing(NamedTuple):
     central: Float[Array, "*s"]
 
 
-def crossing(near: Line, far: Line, step: Float[Array, "*s"]) -> Crossing:
+def crossing(near: Line, far: Line, step: Float[Array, "..."]) -> Crossing:
     """How the line is crossed between two redshifts, between which v falls by `step`.
 
     A shell may hold the centre of the line, v = 0, or one of its wings. As the centre moves out of the shell it becomes
-    a wing smoothly: with shares p and n of the depth on either side of it, the line counts as inside with h²(3 − 2h), h
-    = 4pn.
+    a wing smoothly: with shares p and n of the depth on either side of it, the line counts as inside with h³(10
+    − 15h + 6h²), h = 4pn.
     """
     weight_near, weight_far = thermal.shell_weights(near.v, near.shape, far.v, far.shape, step)
     above = _beyond(far.v, far.shape.tail) - _beyond(near.v, near.shape.tail)
@@ -98,11 +98,11 @@ def crossing(near: Line, far: Line, step: Float[Array, "*s"]) -> Crossing:
     both = above + below
     share = jnp.clip(above / jnp.where(both > 1e-18, both, 1.0), 0.0, 1.0)  # a smaller square has no inverse
     central = 4 * share * (1 - share)
-    return Crossing(weight_near, weight_far, share, central * central * (3 - 2 * central))
+    return Crossing(weight_near, weight_far, share, central**3 * (10 - 15 * central + 6 * central**2))
 
 
 def crossing_slopes(
-    crossing: Crossing, near: Line, far: Line, step: Float[Array, "*s"], by_near: Line, by_far: Line
+    crossing: Crossing, near: Line, far: Line, step: Float[Array, "..."], by_near: Line, by_far: Line
 ) -> Crossing:
     """The derivative of `crossing` along those of the lines.
 
@@ -116,7 +116,7 @@ def crossing_slopes(
     share = (above * (1 - crossing.above) - below * crossing.above) / jnp.where(both > 1e-18, both, 1.0)
     central = 4 * crossing.above * (1 - crossing.above)
     return Crossing(
-        rise - common, common - fall, share, 24 * central * (1 - central) * (1 - 2 * crossing.above) * share
+        rise - common, common - fall, share, 120 * (central * (1 - central)) ** 2 * (1 - 2 * crossing.above) * share
     )
 
 
@@ -144,7 +144,7 @@ class ShellDepth(NamedTuple):
     entry: Float[Array, "*s"]
 
 
-def shell_depth(crossing: Crossing, near: Line, far: Line, step: Float[Array, "*s"]) -> ShellDepth:
+def shell_depth(crossing: Crossing, near: Line, far: Line, step: Float[Array, "..."]) -> ShellDepth:
     """The parts of a crossing between the lines at two redshifts."""
     at_near, at_far = crossing.near * near.depth, crossing.far * far.depth
     depth, outside = at_near + at_far, 1 - crossing.central

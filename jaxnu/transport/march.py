@@ -103,7 +103,7 @@ def source_drive(
     response: ShellResponse,
     inverse: Float[Array, "four=4 *s"],
     fractions: Float[Array, "mass=3 1 1"],
-    share: Float[Array, "pair=2 *s"],
+    share: Float[Array, "pair=2 ..."],
 ) -> Drive:
     """What is absorbed of the sources, φ_i = `fractions` of the `share` and its tilt, and lost, as a negative gain."""
     even, tilted = share[0][None], share[1][None]

@@ -57,7 +57,7 @@ def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) ->
         return found._replace(depth=path * found.depth)
 
     lines = jax.lax.map(lambda edge: at_edge(*edge), (scale, path))
-    step = 0.5 * reduced_energy(universe, jnp.log(energy)) * (scale[:-1, None] ** -2 - scale[1:, None] ** -2)
+    step = 0.5 * reduced_energy(universe, jnp.log(energy))[None, :] * (scale[:-1, None] ** -2 - scale[1:, None] ** -2)
     near, far = jax.tree.map(lambda x: x[:-1], lines), jax.tree.map(lambda x: x[1:], lines)
     crossed = crossing(near, far, step[:, None, :])
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)

@@ -97,24 +97,26 @@ _FIRST = [(-1) ** n * n / (factorial(n) * (n + 1) * (n + 2)) for n in range(12)]
 _SECOND = [_FIRST[n] + 2 * _FIRST[n + 1] for n in range(2, 11)]
 
 
-def moments(depth: Float[Array, "*s"], second: Float[Array, "*s"]) -> Moments:
+def moments(depth: Float[Array, "*s"], second: Float[Array, "*s"], survival: Float[Array, "*s"]) -> Moments:
     """φ₀ = ∫₀¹e^{−τy}dy, φ₁ = ∫₀¹(2y − 1)e^{−τy}dy and φ₂ = ⅓ + φ₁ + 2φ₁/τ, as 1 − e^{−τ}, 1 − φ₀, φ₁, φ₂.
 
-    From φ₂ follow φ₁ = (φ₂ − ⅓)τ/(τ + 2), 1 − φ₀ = τ(1 − φ₁)/(τ + 2) and 1 − e^{−τ} = τφ₀ without cancellation.
+    From φ₂ follow φ₁ = (φ₂ − ⅓)τ/(τ + 2), 1 − φ₀ = τ(1 − φ₁)/(τ + 2) and, for thin shells, 1 − e^{−τ} = τφ₀ without
+    cancellation.
     """
     share = depth / (depth + 2)
     first = (second - 1 / 3) * share
     even = (1 - first) * share
-    return Moments(jnp.minimum(depth * (1 - even), 1.0), even, first, second)
+    return Moments(jnp.where(depth < 1.0, depth * (1 - even), 1 - survival), even, first, second)
 
 
-def second_moment(depth: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """φ₂ of `moments`: a power series below τ = 1, where the closed form cancels."""
+def second_moment(depth: Float[Array, "*s"]) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
+    """φ₂ of `moments`, by a power series below τ = 1, where the closed form cancels; and e^{−τ}."""
     small = depth < 1.0
-    thin, thick = jnp.where(small, depth, 0.0), jnp.where(small, 1.0, depth)
-    survival, inverse = jnp.exp(-thick), 1 / thick
+    thin, inverse = jnp.where(small, depth, 0.0), 1 / jnp.where(small, 1.0, depth)
+    survival = jnp.exp(-depth)
     first = (2 * (1 - survival) * inverse - 1 - survival) * inverse
-    return jnp.where(small, thin * thin * polynomial(_SECOND, thin), 1 / 3 + first + 2 * first * inverse)
+    second = jnp.where(small, thin * thin * polynomial(_SECOND, thin), 1 / 3 + first + 2 * first * inverse)
+    return second, survival
 
 
 def moment_slopes(depth: Float[Array, "*s"], moments: Moments) -> Moments:

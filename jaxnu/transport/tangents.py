@@ -227,19 +227,19 @@ def march_slopes(
 
 
 def block_slopes(
-    setting: Setting, motion: Motion, step: Int[Array, ""], nodes: Nodes, block: Block, rows: Rows, slopes: State
+    setting: Setting, motion: Motion, step: Int[Array, ""], nodes: Nodes, block: Block, rows: list[Rows], slopes: State
 ) -> tuple[State, Float[Array, "row direction=4 mass=3"]]:
     """The derivatives after a block of rows that has been solved."""
     run = partial(staged, step)
-    rows = run(lambda rows: jax.tree.map(lambda *parts: jnp.stack([part.astype(PRECISION) for part in parts], axis=-2), *rows), rows)
+    met = run(lambda rows: jax.tree.map(lambda *parts: jnp.stack([part.astype(PRECISION) for part in parts], axis=-2), *rows), rows)
     by_depth, by_share = _depth_slopes(step, block)
     absorbers = _with_lightest(setting, motion, step, nodes, block)
     others = _shape_slopes(step, block, absorbers, by_share)
     by_lightest = run(lightest_response, block, absorbers, by_depth, others)
-    even, tilted, entering, fed = run(emissions, setting, rows)
+    even, tilted, entering, fed = run(emissions, setting, met)
     driven = []
     for changes in (by_depth, by_lightest):
         parts = run(partial(response_drive, block), changes, even, tilted, entering)
         driven.append(run(partial(solved_drive, block), *parts))
     driven.append(run(index_drive, setting, motion.shares, block))
-    return march_slopes(setting, motion, step, slopes, block, rows, tuple(driven), fed, nodes.weights)
+    return march_slopes(setting, motion, step, slopes, block, met, tuple(driven), fed, nodes.weights)

@@ -58,12 +58,12 @@ def _over_exponential(order: int, y: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 class LineShape(NamedTuple):
-    """D(|v|) at x = |v|, its slope in x, and its first two antiderivatives in the tails."""
+    """D(|v|) at x = |v|, its first two antiderivatives in the tails, and its slope in x."""
 
-    slope: Float[Array, "*s"]
     value: Float[Array, "*s"]
     tail: Float[Array, "*s"]
     second_tail: Float[Array, "*s"]
+    slope: Float[Array, "*s"]
 
 
 @jax.custom_jvp
@@ -83,7 +83,7 @@ def line_shape_of(
 ) -> LineShape:
     """`line_shape` at x from y = e^{−x} and its `polylogs`."""
     l1, l2, l3, l4 = polylogs
-    return LineShape(-x * (y / (1 + y)), y * (x * l1 + l2), y * (x * l2 + 2 * l3), y * (x * l3 + 3 * l4))
+    return LineShape(y * (x * l1 + l2), y * (x * l2 + 2 * l3), y * (x * l3 + 3 * l4), -x * (y / (1 + y)))
 
 
 @line_shape.defjvp
@@ -99,7 +99,7 @@ def line_shape_slopes(
     """The derivative of `shape` = `line_shape(x)` along dx: each is minus the derivative of the next, D′ = −x/(e^x + 1)."""
     occupied = y / (1 + y)
     curvature = occupied * (x * (1 - occupied) - 1)
-    return LineShape(curvature * dx, shape.slope * dx, -shape.value * dx, -shape.tail * dx)
+    return LineShape(shape.slope * dx, -shape.value * dx, -shape.tail * dx, curvature * dx)
 
 
 def line_area(v: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -113,7 +113,7 @@ def shell_weights(
     near: LineShape,
     far_v: Float[Array, "*s"],
     far: LineShape,
-    step: Float[Array, "*s"],
+    step: Float[Array, "..."],
 ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
     """Weights (w_near, w_far) with ∫ D(|v|) f(v) dv = w_near·f(near edge) + w_far·f(far edge), exact for f linear in v.
 
@@ -150,10 +150,10 @@ def exponential_integral(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 @exponential_integral.defjvp
 def _exponential_integral_jvp(primals, tangents):
-    """(e^x E₁)′ = e^x E₁ − 1/x."""
+    """(e^x E₁)′ = e^x E₁ − 1/x, which cancels for large x, where it is −1/[x(x + 2)] to 2/x²."""
     (x,), (dx,) = primals, tangents
-    value = exponential_integral(x)
-    return value, (value - 1 / x) * dx
+    value, inverse = exponential_integral(x), 1 / x
+    return value, jnp.where(x > 1e3, -inverse / (x + 2), value - inverse) * dx
 
 
 def polynomial(coefficients, y):
@@ -239,9 +239,9 @@ def mean_energies(relics: Relics, a: Float[Array, "*s"]) -> tuple[Float[Array, "
 def flux_factor(
     relics: Relics,
     x: Float[Array, "*s"],
-    epsilon: Float[Array, "*s"],
+    epsilon: Float[Array, "..."],
     recoil: Float[Array, "*s"],
-    series: tuple[Float[Array, "term *s"], ...],
+    series: tuple[Float[Array, "term ..."], ...],
 ) -> Float[Array, "*s"]:
     """Thermal average with Møller factor and helicity weight over the plain one, at x = |v|, ε = E*/T and a²/ε.
 

@@ -191,7 +191,7 @@ def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
     fall, crossed = run(crossings, setting, epsilon, line)
     targets = run(target_depths, crossed, line, fall)
     absorbers = run(absorber, setting.couplings, targets)
-    parts = run(moments, absorbers.depth, run(second_moment, absorbers.depth))
+    parts = run(moments, absorbers.depth, *run(second_moment, absorbers.depth))
     wings, thick = run(wing, absorbers), run(thickness, absorbers.depth)
     escape = run(wing_escape, absorbers.depth, wings.share, parts.lost)
     boxes = run(box, absorbers, thick, wings, escape, parts.even)
@@ -234,7 +234,7 @@ def row_of(row: int, shells: int, cells: Any, weights: Weights) -> tuple[Any, We
 
 def march(
     setting: Setting, step: Int[Array, ""], state: State, block: Block, weights: Weights
-) -> tuple[State, Float[Array, "row mass=3"], Rows]:
+) -> tuple[State, Float[Array, "row mass=3"], list[Rows]]:
     """The state after a block of rows, what arrives at z = 0 in each, and what the march met."""
     shells, into, dtype = state.fed.shape[-1], setting.into[:, None], state.fed.dtype
 
