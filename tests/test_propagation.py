@@ -207,10 +207,17 @@ def test_weak_coupling_is_quadratic():
     np.testing.assert_allclose(changes[2] / scale, 16 * changes[0] / scale, atol=2e-2)
 
 
+@pytest.fixture
+def double(monkeypatch):
+    """All in double precision, which cells are not otherwise."""
+    for module in ("wavefront", "prelude", "tangents", "solver"):
+        monkeypatch.setattr(f"jaxnu.transport.{module}.PRECISION", np.float64)
+
+
 @pytest.mark.parametrize("z", [None, 1.0])
-def test_blocks_of_nodes_do_not_show(z, monkeypatch):
+def test_blocks_of_nodes_do_not_show(z, monkeypatch, double):
     """61 and 91 nodes, neither a multiple of the block, and one by one."""
-    universe, resolution = build(z=z), Resolution(61, 8)
+    universe, resolution = build(z=z), Resolution(61, 9)
     together = propagate(universe, resolution)
     for module in ("wavefront", "solver"):
         monkeypatch.setattr(f"jaxnu.transport.{module}.ROWS", 1)
@@ -229,16 +236,17 @@ def test_callers_of_any_precision_share_a_propagation(monkeypatch):
     assert len(traced) == 1 and np.array_equal(first.ratio, again.ratio)
 
 
-def test_spectra_are_those_of_single_universes(monkeypatch):
+def test_spectra_are_those_of_single_universes(monkeypatch, double):
     """One after another, as on a CPU, and side by side, as elsewhere."""
+    resolution = Resolution(61, 7)
     universes = jax.vmap(lambda mass, index: build(mass=mass, index=index))(jnp.asarray([4.0, 9.0]), jnp.full(2, 2.5))
-    apart = solutions(universes, SMALL)
+    apart = solutions(universes, resolution)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    together = solutions(universes, SMALL)
+    together = solutions(universes, resolution)
     for one, other in zip(jax.tree.leaves(apart), jax.tree.leaves(together), strict=True):
         assert one.shape[0] == 2
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(apart.ratio[1], solve(build(mass=9.0)).ratio, rtol=1e-9)
+    np.testing.assert_allclose(apart.ratio[1], propagate(build(mass=9.0), resolution).ratio, rtol=1e-9)
 
 
 def test_products_in_full_precision():

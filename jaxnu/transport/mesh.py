@@ -17,11 +17,11 @@ from jaxnu.relics import temperature_today
 from jaxnu.universe import Universe
 
 # Shares of the nodes: evenly spaced in ln E, crowded around the resonances, and where the transmission changes.
-_EVEN, _CROWD, _CHANGE = 0.05, 0.85, 0.1
+_EVEN, _CROWD, _CHANGE = 0.08, 0.82, 0.1
 # Half-width in ln E of the crowds: a floor, and a multiple of the thermal width T₀/m of the line.
 _CORE = (0.14, 1.67)
 # What counts is the change of ln(transmission + this), for a depth of this times the mean one of the mass states.
-_FLOOR, _FAINT = 0.05, 0.1
+_FLOOR, _FAINT = 0.05, 0.04
 # Powers by which shells crowd towards z = 0, and towards a source at one redshift.
 _CROWD_NEAR, _CROWD_FAR = 1.15, 1.5
 # Energies at which the transmission is estimated, per resonance, out to this distance in ln E.
@@ -36,8 +36,8 @@ class Resolution(eqx.Module):
     energies.
     """
 
-    nodes: int = eqx.field(static=True, default=240)
-    shells: int = eqx.field(static=True, default=64)
+    nodes: int = eqx.field(static=True, default=256)
+    shells: int = eqx.field(static=True, default=72)
     lowest: float = eqx.field(static=True, default=1e3)
     highest: float = eqx.field(static=True, default=1e10)
 

@@ -38,13 +38,14 @@ from jaxnu.transport.wavefront import PRECISION, ROWS, march, node_sums, prepare
 from jaxnu.universe import Universe
 
 
-def _values(universe: Universe, resolution: Resolution) -> Solution:
+def _values(universe: Universe, resolution: Resolution, unrolled: bool = True) -> Solution:
     """The solution, by a `lax.scan` over blocks of rows."""
     before = prelude(universe, resolution)
 
     def block(carry, step_and_nodes):
         (state, sums), (step, nodes) = carry, step_and_nodes
-        state, arrivals, rows = march(before.setting, step, state, prepared(before.setting, step, nodes), nodes.weights)
+        cells = prepared(before.setting, step, nodes)
+        state, arrivals, rows = march(before.setting, step, state, cells, nodes.weights, unrolled)
         sums, leaving = node_sums(step, sums, rows)
         return (state, sums), (arrivals, leaving)
 
@@ -115,7 +116,7 @@ def _propagated_jvp(resolution: Resolution, primals: tuple, tangents: tuple) -> 
     def of_moving(*values):
         changed = iter(values)
         all_ = [next(changed) if moved else leaf for leaf, moved in zip(leaves, moves, strict=True)]
-        return _values(structure.unflatten(all_), resolution)
+        return _values(structure.unflatten(all_), resolution, unrolled=False)
 
     start, along = ([part for part, moved in zip(all_, moves, strict=True) if moved] for all_ in (leaves, ways))
     return jax.jvp(of_moving, start, along)

@@ -226,32 +226,42 @@ class Rows(NamedTuple):
     above: Float[Array, "pair=2 row shell"]
 
 
-def row_of(row: int, shells: int, cells: Any, weights: Weights) -> tuple[Any, Weights]:
+def row_of(row: int | Array, shells: int, cells: Any, weights: Weights) -> tuple[Any, Weights]:
     """Arrays of cells, and windows of weights, in one row of a block."""
-    in_row = jax.tree.map(lambda x: x[..., row, :], cells)
-    return in_row, jax.tree.map(lambda x: x[..., row + 1 : row + 1 + shells], weights)
+    in_row = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, x.ndim - 2, keepdims=False), cells)
+    return in_row, jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, row + 1, shells, x.ndim - 1), weights)
 
 
 def march(
-    setting: Setting, step: Int[Array, ""], state: State, block: Block, weights: Weights
+    setting: Setting, step: Int[Array, ""], state: State, block: Block, weights: Weights, unrolled: bool = True
 ) -> tuple[State, Float[Array, "row mass=3"], list[Rows]]:
-    """The state after a block of rows, what arrives at z = 0 in each, and what the march met."""
+    """The state after a block of rows, what arrives at z = 0 in each, and what the march met.
+
+    The loop over rows is faster unrolled, but takes longer to compile.
+    """
     shells, into, dtype = state.fed.shape[-1], setting.into[:, None], state.fed.dtype
+    emitted = jnp.broadcast_to(block.emitted.astype(dtype), (3, ROWS, shells))
 
     def advanced(row, state, cells, drives, emitted, weights):
-        (cell, drive), weights = row_of(row, shells, (cells, drives), weights)
+        (cell, drive, emitted), weights = row_of(row, shells, (cells, drives, emitted), weights)
         cell, drive = jax.tree.map(lambda x: x.astype(dtype), (cell, drive))
-        emitted = emitted[:, min(row, emitted.shape[1] - 1)].astype(dtype)
         drive = drive._replace(gained=drive.gained + emitted)
         absorbed, emission = absorb(state, cell, drive, weights)
         return advance(state, absorbed, emission, cell, drive, weights, into), emission
 
+    def one(before, row):
+        state, emission = staged(step, advanced, row, before, block.cell, block.drive, emitted, weights)
+        met = Rows(before.leaving[:, 1:], state.above, emission, before.moments, before.above)
+        return state, (state.leaving[:, 0], met)
+
+    if not unrolled:
+        state, (arrivals, rows) = jax.lax.scan(one, state, jnp.arange(ROWS))
+        return state, arrivals, [jax.tree.map(lambda x, row=row: x[row], rows) for row in range(ROWS)]
     arrivals, rows = [], []
     for row in range(ROWS):
-        before = state
-        state, emission = staged(step, partial(advanced, row), state, block.cell, block.drive, block.emitted, weights)
-        arrivals.append(state.leaving[:, 0])
-        rows.append(Rows(before.leaving[:, 1:], state.above, emission, before.moments, before.above))
+        state, (arrival, met) = one(state, row)
+        arrivals.append(arrival)
+        rows.append(met)
     return state, jnp.stack(arrivals), rows
 
 
