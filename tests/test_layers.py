@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parents[1] / "jaxnu"
 ROOMS = [
     *("_field", "cores", "constants", "cosmology"),
     *("neutrinos", "relics", "mediators", "spectra", "evolutions", "sources"),
-    *("universe", "thermal", "rates", "mesh", "injection", "response", "interpolation", "propagation", "earth"),
+    *("universe", "thermal", "channels", "daughters"),
+    *("rates", "mesh", "injection", "response", "interpolation", "propagation", "earth"),
     *("icecube", "constraints", "inference", "scan", "plotting", "cli"),
 ]
 ONLY_IN = {
