@@ -17,7 +17,6 @@ from jaxnu._field import as_float, full_precision, require
 from jaxnu.constants import HBAR_C_CM, MEV
 from jaxnu.mediators import LmuLtau, pair_strength
 from jaxnu.neutrinos import charge_matrix
-from jaxnu.thermal import polynomial
 from jaxnu.universe import Universe
 
 _NARROWEST = 1e-18
@@ -70,24 +69,29 @@ def flavour_factors(q: Complex[Array, "mass=3 target=3"]) -> FlavourFactors:
 def f_t(y: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """t channel of ν ν̄: [y(y + 2) − 2(1 + y) ln(1 + y)]/y², from y/3 at small y to 1; dimensionless.
 
-    Written w[1 − (1 − w²) T(w)] with w = y/(y + 2) and T of `_arctanh_remainder`, which needs no series at small y.
+    Below y = 1 it is w[1 − (1 − w²) T(w)] with w = y/(y + 2) and T of `_arctanh_remainder`.
     """
-    w, v = y / (y + 2), 2 / (y + 2)
-    return w * (1 - v * (2 - v) * _arctanh_remainder(y))
+    small, large = _sides_of_one(y)
+    w = small / (small + 2)
+    below = w * (1 - 4 * (1 + small) / (small + 2) ** 2 * _arctanh_remainder(w))
+    return jnp.where(y < 1, below, 1 + 2 / large * (1 - (1 + 1 / large) * jnp.log1p(large)))
 
 
 def f_i(y: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """s–t interference over −2 Re P: [(1 + y)² ln(1 + y) − y − 3y²/2]/y², from y/3 to ln y; dimensionless.
 
-    Written (w/2)[1 + (1 + w)² T(w)], w = y/(y + 2).
+    Below y = 1 it is (w/2)[1 + (1 + w)² T(w)], w = y/(y + 2), with T of `_arctanh_remainder`.
     """
-    w = y / (y + 2)
-    return w / 2 * (1 + (1 + w) ** 2 * _arctanh_remainder(y))
+    small, large = _sides_of_one(y)
+    w = small / (small + 2)
+    below = w / 2 * (1 + (1 + w) ** 2 * _arctanh_remainder(w))
+    return jnp.where(y < 1, below, (1 + 1 / large) ** 2 * jnp.log1p(large) - 1 / large - 1.5)
 
 
 def f_n(y: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """Squares of the t and u channels of ν ν: y/(1 + y), with the ½ of identical particles; dimensionless."""
-    return y / (1 + y)
+    small, large = _sides_of_one(y)
+    return jnp.where(y < 1, small / (1 + small), 1 - 1 / (1 + large))
 
 
 def f_tu(y: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -176,12 +180,18 @@ def reduced_cross_sections(universe: Universe, s: Float[Array, "*s"]) -> CrossSe
     )
 
 
-def _arctanh_remainder(y: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """T = (artanh w − w)/w³ with w = y/(y + 2), artanh w = ½ ln(1 + y): Σ w^{2k}/(2k + 3) for y < 1."""
-    small, large = jnp.minimum(y, 1.0), jnp.maximum(y, 1.0)
-    series = polynomial([1 / (2 * k + 3) for k in range(16)], (small / (small + 2)) ** 2)
-    w = large / (large + 2)
-    return jnp.where(y < 1, series, (jnp.log1p(large) / 2 - w) / w**3)
+def _sides_of_one(y: Float[Array, "*s"]) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
+    """y for two expressions, one for y < 1 and one for y ≥ 1: each gets ½ or 2 where the other is used."""
+    below = y < 1
+    return jnp.where(below, y, 0.5), jnp.where(below, 2.0, y)
+
+
+def _arctanh_remainder(w: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """T = (artanh w − w)/w³ = Σ_k w^{2k}/(2k + 3) for w ≤ 1/3; with w = y/(y + 2), artanh w = ½ ln(1 + y)."""
+    total = jnp.zeros_like(w)
+    for k in reversed(range(16)):
+        total = 1 / (2 * k + 3) + w**2 * total
+    return total
 
 
 def _square(z: Complex[Array, "*s"]) -> Float[Array, "*s"]:

@@ -41,8 +41,8 @@ class LmuLtau(eqx.Module):
 
 def _fermion_channel(s: Float[Array, "*s"], fermion_mass: Float[Array, ""] | float) -> Float[Array, "*s"]:
     """(1 + 2r)√(1 − 4r), r = m_f²/s, zero at and below threshold, where the slope diverges."""
-    # Far below threshold r is held at 1: its true value and its slope may not fit into float32.
-    r = fermion_mass**2 / jnp.maximum(s, fermion_mass**2)
+    # Far below threshold r is held at 1, and the root comes first: powers of s and slopes must fit into float32.
+    r = (fermion_mass / jnp.sqrt(jnp.maximum(s, fermion_mass**2))) ** 2
     open_ = r < 0.25
     safe = jnp.where(open_, r, 0.0)
     return jnp.where(open_, (1 + 2 * safe) * jnp.sqrt(1 - 4 * safe), 0.0)

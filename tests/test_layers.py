@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "jaxnu"
 ROOMS = [
     *("_field", "cores", "constants", "cosmology"),
     *("neutrinos", "relics", "mediators", "spectra", "evolutions", "sources"),
-    *("universe", "thermal", "channels", "daughters"),
+    *("universe", "channels", "daughters", "thermal"),
     *("rates", "mesh", "injection", "response", "interpolation", "propagation", "earth"),
     *("icecube", "constraints", "inference", "scan", "plotting", "cli"),
 ]
