@@ -24,6 +24,11 @@ def universe(mass=5.0, coupling=0.05, charges=(0.0, 1.0, -1.0), **options):
     return jaxnu.Universe(mediator, jaxnu.Neutrinos(0.02, "normal", "nufit-5.0"), source)
 
 
+def mediator_numbers(u):
+    """(m_Z′, g′, g_χ, m_χ), in which slopes are tested: those in the charges are of polynomials."""
+    return u.mediator.mass, u.mediator.coupling, u.mediator.dark_coupling, u.mediator.dark_mass
+
+
 def in_precision(u, kind):
     """The universe in that floating-point type."""
     both = {jnp.float32: (jnp.float32, jnp.complex64), jnp.float64: (jnp.float64, jnp.complex128)}[kind]
