@@ -1,3 +1,4 @@
+from .channels import cross_sections as cross_sections
 from .cosmology import Cosmology as Cosmology
 from .earth import binned_flux as binned_flux
 from .earth import flux_at_earth as flux_at_earth

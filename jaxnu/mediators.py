@@ -39,9 +39,10 @@ class LmuLtau(eqx.Module):
             require(hermitian, f"charges must be a Hermitian matrix, got {self.charges}")
 
 
-def _fermion_channel(mass: Float[Array, ""], fermion_mass: Float[Array, ""] | float) -> Float[Array, ""]:
-    """(1 + 2r)√(1 − 4r), r = m_f²/m_Z′², zero at and below threshold, where the slope diverges."""
-    r = (fermion_mass / mass) ** 2
+def _fermion_channel(s: Float[Array, "*s"], fermion_mass: Float[Array, ""] | float) -> Float[Array, "*s"]:
+    """(1 + 2r)√(1 − 4r), r = m_f²/s, zero at and below threshold, where the slope diverges."""
+    # Far below threshold r is held at 1, and the root comes first: powers of s and slopes must fit into float32.
+    r = (fermion_mass / jnp.sqrt(jnp.maximum(s, fermion_mass**2))) ** 2
     open_ = r < 0.25
     safe = jnp.where(open_, r, 0.0)
     return jnp.where(open_, (1 + 2 * safe) * jnp.sqrt(1 - 4 * safe), 0.0)
@@ -54,20 +55,30 @@ def neutrino_width(mediator: LmuLtau) -> Float[Array, ""]:
 
 def charged_lepton_width(mediator: LmuLtau) -> Float[Array, ""]:
     """Σ_ℓ Q_ℓℓ² g′² m_Z′/12π (1 + 2m_ℓ²/m_Z′²)√(1 − 4m_ℓ²/m_Z′²) over e, μ and τ, in MeV."""
-    return _charged_lepton_channels(mediator) * mediator.coupling**2 * mediator.mass / (12 * jnp.pi)
+    return _charged_lepton_channels(mediator, mediator.mass**2) * mediator.coupling**2 * mediator.mass / (12 * jnp.pi)
 
 
 def dark_width(mediator: LmuLtau) -> Float[Array, ""]:
     """Γ_χ = g_χ² m_Z′/12π (1 + 2m_χ²/m_Z′²)√(1 − 4m_χ²/m_Z′²) in MeV (2302.03571 eq. 19)."""
-    channel = _fermion_channel(mediator.mass, mediator.dark_mass)
+    channel = _fermion_channel(mediator.mass**2, mediator.dark_mass)
     return channel * mediator.dark_coupling**2 * mediator.mass / (12 * jnp.pi)
+
+
+def pair_strength(mediator: LmuLtau, s: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """g′² N(s), which counts the pairs that a virtual Z′ of mass √s may become; s in MeV², dimensionless result.
+
+    g′² N(s) = g′² [tr Q² + 2 Σ_ℓ Q_ℓℓ² θ(m_ℓ²/s)] + 2 g_χ² θ(m_χ²/s), θ(r) = (1 + 2r)√(1 − 4r), zero for r ≥ ¼.
+    The total width is g′² N(m_Z′²) m_Z′/24π. Unlike N, this stays finite for g′ → 0 with a dark channel.
+    """
+    visible = _charge_norm(mediator) + 2 * _charged_lepton_channels(mediator, s)
+    return mediator.coupling**2 * visible + 2 * mediator.dark_coupling**2 * _fermion_channel(s, mediator.dark_mass)
 
 
 def neutrino_branching(mediator: LmuLtau) -> Float[Array, ""]:
     """r = Γ_νν/Γ_tot, the factor that a dark channel puts on regeneration; g′ = 0 with no dark channel gives 1."""
     norm = _charge_norm(mediator)
-    visible = norm + 2 * _charged_lepton_channels(mediator)
-    dark = 2 * mediator.dark_coupling**2 * _fermion_channel(mediator.mass, mediator.dark_mass)
+    visible = norm + 2 * _charged_lepton_channels(mediator, mediator.mass**2)
+    dark = 2 * mediator.dark_coupling**2 * _fermion_channel(mediator.mass**2, mediator.dark_mass)
     total = visible * mediator.coupling**2 + dark
     # Without a dark channel r does not depend on g′: say so exactly, so that g′ → 0 is regular.
     only_visible = dark == 0
@@ -92,10 +103,12 @@ def _charge_norm(mediator: LmuLtau) -> Float[Array, ""]:
     return jnp.sum(jnp.abs(mediator.charges) ** 2)
 
 
-def _charged_lepton_channels(mediator: LmuLtau) -> Float[Array, ""]:
-    """Σ_ℓ Q_ℓℓ² (1 + 2r)√(1 − 4r): pairs of one flavour, which are all that a diagonal Q has."""
+def _charged_lepton_channels(mediator: LmuLtau, s: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """Σ_ℓ Q_ℓℓ² (1 + 2r)√(1 − 4r), r = m_ℓ²/s: pairs of one flavour, which are all that a diagonal Q has."""
     charges = mediator.charges
     diagonal = jnp.diagonal(charges) if charges.ndim == 2 else charges
-    masses = (ELECTRON_MASS_MEV, MUON_MASS_MEV, TAU_MASS_MEV)
-    channels = jnp.stack([_fermion_channel(mediator.mass, mass) for mass in masses])
-    return jnp.sum(jnp.abs(diagonal) ** 2 * channels)
+    squares = jnp.abs(diagonal) ** 2
+    total = jnp.zeros_like(s)
+    for square, lepton in zip(squares, (ELECTRON_MASS_MEV, MUON_MASS_MEV, TAU_MASS_MEV), strict=True):
+        total = total + square * _fermion_channel(s, lepton)
+    return total

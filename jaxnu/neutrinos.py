@@ -139,18 +139,26 @@ def flavour_content(neutrinos: Neutrinos) -> Float[Array, "flavour=3 mass=3"]:
 
 
 @full_precision
-def charge_couplings(neutrinos: Neutrinos, charges: Inexact[Array, "..."]) -> Float[Array, "mass=3 target=3"]:
-    """|q_ij|² with q = U† Q U (1409.4180 eq. 2); charges Q in (e, μ, τ): 3 diagonal entries or a Hermitian 3×3 matrix.
+def charge_matrix(neutrinos: Neutrinos, charges: Inexact[Array, "..."]) -> Complex[Array, "mass=3 target=3"]:
+    """q = U† Q U, the Hermitian charge matrix between mass states (1409.4180 eq. 2), dimensionless.
 
-    For L_μ−L_τ, Σ_j |q_ij|² = 1 − |U_ei|² and Σ_ij |q_ij|² = 2, whatever the mixing.
-    Raises ValueError for charges of another shape.
+    `charges` is Q in (e, μ, τ): 3 diagonal entries or a Hermitian 3×3 matrix. For L_μ−L_τ, q³ = q and (q²)_ij = δ_ij −
+    U_ei* U_ej. Raises ValueError for charges of another shape.
     """
     if charges.shape not in ((3,), (3, 3)):
         raise ValueError(f"charges must be 3 numbers or a 3×3 matrix, got shape {charges.shape}")
     matrix = pmns(neutrinos)
     charge = charges.astype(matrix.dtype)
     charge = jnp.diag(charge) if charge.ndim == 1 else charge
-    return _square(matrix.conj().T @ charge @ matrix)
+    return matrix.conj().T @ charge @ matrix
+
+
+def charge_couplings(neutrinos: Neutrinos, charges: Inexact[Array, "..."]) -> Float[Array, "mass=3 target=3"]:
+    """|q_ij|², the squared modulus of `charge_matrix`, with the same arguments and errors.
+
+    For L_μ−L_τ, Σ_j |q_ij|² = 1 − |U_ei|² and Σ_ij |q_ij|² = 2, whatever the mixing.
+    """
+    return _square(charge_matrix(neutrinos, charges))
 
 
 def _resolve(mixing: str | Mixing, ordering: str) -> Mixing:

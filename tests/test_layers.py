@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "jaxnu"
 ROOMS = [
     *("_field", "cores", "constants", "cosmology"),
     *("neutrinos", "relics", "mediators", "spectra", "evolutions", "sources"),
-    *("universe", "transport", "earth"),
+    *("universe", "channels", "daughters", "transport", "earth"),
     *("icecube", "constraints", "inference", "scan", "plotting", "cli"),
 ]
 ONLY_IN = {
