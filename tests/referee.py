@@ -42,6 +42,7 @@ CHARGED = (105.6583755, 1776.86)  # muon and tau, MeV
 CHANNELS = ("s", "t", "st", "zz", "n", "tu")  # n: t+u of like neutrinos
 FEATURES = ("A2", "B2", "SA", "SB", "AB", "ZZ")
 SMALL = 0.3  # below this y daughters' cells are integrated by quadrature
+LAST = 5  # halvings of the last step
 TAIL = 45.0  # momenta in units of T beyond which there are no relics
 
 
@@ -236,19 +237,26 @@ def pieces(y, lower, upper):
     return np.stack((_pieces_closed if y > SMALL else _pieces_quadrature)(y, lower, upper))
 
 
-def boson_neutrinos(y, x, points=24):
-    """Neutrinos with energy fraction above x per |R_ij|² σ₀ from Z′Z′ (N.3), at one y > 4 and many x."""
-    beta, half = np.sqrt(1 - 4 / y), (y - 2) / (2 * y)
-    reach = np.arctanh(min(beta / (2 * half), 1.0))
-    node, weight = np.polynomial.legendre.leggauss(points)
-    shift = half * np.tanh(reach * node)
-    zeta, jacobian = 0.5 + shift, weight * reach * half * (1 - (shift / half) ** 2)
-    t, u = 1 - y * (1 - zeta), 1 - y * zeta
+def boson_neutrinos(y, x):
+    """Neutrinos with energy fraction above x per |R_ij|² σ₀ from Z′Z′ (N.3), at one y > 4 and many x.
+
+    ζ = ½ + (y−2)/2y tanh ρ: then t = −(y−2)/(1+e^{2ρ}) and u = −(y−2)/(1+e^{−2ρ}), up to tanh ρ = βy/(y−2).
+    """
+    beta = np.sqrt(1 - 4 / y)
+    reach = np.log((1 + beta * y / (y - 2)) * (y - 2) / 2)
+    node, weight = np.polynomial.legendre.leggauss(16 + int(2 * reach))
+    x = np.asarray(x)[..., None]
+    tangent = np.clip((2 * x - 1) * y / (y - 2), -np.tanh(reach), np.tanh(reach))  # only ζ > x makes any
+    with np.errstate(divide="ignore"):
+        first = np.clip(np.arctanh(tangent), -reach, reach)
+    rho = (reach + first) / 2 + (reach - first) / 2 * node
+    t, u = -(y - 2) / (1 + np.exp(2 * rho)), -(y - 2) / (1 + np.exp(-2 * rho))
+    zeta, jacobian = (1 - u) / y, weight * (reach - first) / 2 * (y - 2) / (2 * y) / np.cosh(rho) ** 2
     total = (t / u + u / t + 4 * y / (t * u) - 1 / t**2 - 1 / u**2) / y
     longitudinal = 2 * (1 - t) ** 2 / (t * (1 - u)) ** 2
-    v = np.minimum(np.asarray(x)[..., None] / zeta, 1.0)
+    v = np.minimum(x / zeta, 1.0)
     above_t, above_l = 2 - (3 * v - 3 * v**2 + 2 * v**3), 2 - (6 * v**2 - 4 * v**3)
-    return above_t @ (jacobian * (total - longitudinal)) + above_l @ (jacobian * longitudinal)
+    return (jacobian * (above_t * (total - longitudinal) + above_l * longitudinal)).sum(-1)
 
 
 def _positions(width, slope, points, power):
@@ -290,9 +298,8 @@ class Exchange:
                 for u, w in zip(place, weight, strict=True):
                     y = np.exp(log_y[row] + u)
                     if y > 4:
-                        above = boson_neutrinos(y, np.exp(-np.append(edge[:-1] + u, 0.0)))
-                        above = np.append(above[-1] * 0.0, above[:-1])
-                        self.table["ZZ"][row] += w * np.diff(above)
+                        above = boson_neutrinos(y, np.exp(-(edge[:-1] + u)))
+                        self.table["ZZ"][row] += w * np.diff(above, prepend=0.0)
         for name in FEATURES:
             self.table[name] *= fall
 
@@ -373,6 +380,7 @@ class _March:
         shower = cascade(width, cells, slope)
         lag = np.arange(cells)
         self.shower = np.where(lag[:, None] >= lag, shower[np.abs(lag[:, None] - lag)], 0.0)  # [daughter, parent]
+        self.exchange = False
         self.buffer = np.zeros((cells + 1, 9, cells + 1))
         self.own = np.zeros((3, cells))
         item = self.buffer.itemsize
@@ -386,6 +394,7 @@ class _March:
 
     def set_kernel(self, gains, features):
         """gains (9, F), features (cells, F, cells): by parent from the top and drop."""
+        self.exchange = True
         np.matmul(gains, features, out=self.buffer[:-1, :, :-1])
         for a in range(3):
             self.own[a] = self.buffer[:-1, 4 * a, 0]
@@ -403,11 +412,13 @@ class _March:
             triangle = self.triangle[:size, :size]
             fall = self.shower[here, here]
             for a, i in itertools.product(range(3), range(3)):
-                kernel = self.kernel[3 * a + i]
-                known[a] += content[i, :start] @ kernel[:start, here]
-                local = (kernel[here, here] * triangle).T
-                known[a] += local @ base[i, here] + self.share[a] * (fall @ events[i, here])
-                system[a, :, i] = -(local * share[i, here] + self.share[a] * fall * event_share[i, here])
+                known[a] += self.share[a] * (fall @ events[i, here])
+                system[a, :, i] = -self.share[a] * fall * event_share[i, here]
+                if self.exchange:
+                    kernel = self.kernel[3 * a + i]
+                    local = (kernel[here, here] * triangle).T
+                    known[a] += content[i, :start] @ kernel[:start, here] + local @ base[i, here]
+                    system[a, :, i] -= local * share[i, here]
             system = system.reshape(3 * size, 3 * size)
             system[np.diag_indices(3 * size)] += 1.0
             out[:, here] = np.linalg.solve(system, known.ravel()).reshape(3, size)
@@ -471,6 +482,9 @@ def solve(
     # steps, from z_max to today: boundaries ln(1+z) = fine × integer
     total = int(np.ceil(np.log1p(z_max) / fine - 1e-9))
     bounds = np.minimum(fine * np.arange(total, -1, -1), np.log1p(z_max))
+    # the last step in pieces: where the universe is opaque, only what is made at the very end arrives
+    bounds = np.concatenate([bounds[:-1], fine * 0.5 ** np.arange(1, LAST + 1), [0.0]])
+    places = np.concatenate([np.arange(total - 1, -1, -1), np.zeros(LAST, int)])
     x, w = np.polynomial.legendre.leggauss(6)
     stretch = bounds[:-1] - bounds[1:]
     point = np.expm1((bounds[:-1, None] + bounds[1:, None]) / 2 + x * stretch[:, None] / 2)
@@ -561,10 +575,13 @@ def solve(
         by_channel.update(losses)
         exchange_loss[:] = sum(losses.values()) - march.own
 
-    for k in range(total):
-        index = total - 1 - k
-        if smooth and k % split == 0:
-            refresh(index, min(split, index + 1))
+    renew, before = total, -1  # the exchange is renewed when `renew` steps are left; shorter pieces at the end
+    for k, index in enumerate(places):
+        if smooth and index + 1 == renew and index != before:
+            length = min(split, (renew + 1) // 2)
+            refresh(index, length)
+            renew -= length
+        before = index
         targets, start, offset = thermal(index)
         core = [rates(t.histogram(offset, fine), start, offset)[::-1] for t in targets] if "s" in active else [0.0] * 3
         core = trace * q2 @ np.array(core).reshape(3, -1) * np.ones(lower_edge.size)
