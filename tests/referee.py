@@ -187,7 +187,7 @@ class Relics:
 
 
 def resonance(lower, width, gamma_ratio, narrow=False):
-    """Means over cells in ln y (lower edges given) of f_s and of y Re P; y = 1 must be the middle of a cell if narrow."""
+    """Means over cells in ln y (lower edges given) of f_s and y Re P; narrow: y = 1 must be the middle of a cell."""
     if narrow:
         inside = np.abs(lower + width / 2) < width / 4
         return inside * (np.pi / (3 * gamma_ratio * width)), np.zeros_like(lower)
