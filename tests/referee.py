@@ -27,6 +27,7 @@ Formulas are those of `vector.md` N.1 – N.5 and `physics.md` 1 – 3; numbers 
 Units: GeV for neutrino energies, MeV for the boson, eV for relics.
 """
 
+import functools
 import itertools
 
 import numpy as np
@@ -44,6 +45,9 @@ FEATURES = ("A2", "B2", "SA", "SB", "AB", "ZZ")
 SMALL = 0.3  # below this y daughters' cells are integrated by quadrature
 LAST = 5  # halvings of the last step
 TAIL = 45.0  # momenta in units of T beyond which there are no relics
+
+
+gauss = functools.cache(np.polynomial.legendre.leggauss)  # nodes and weights on [−1, 1]
 
 
 # --- mixing, masses, universe ---------------------------------------------------------------------------------------
@@ -136,7 +140,7 @@ def f_zz(y):
 
 def _momenta(points=400):
     """Gauss–Legendre quadrature over p/T with weight p² f(p)/T³, normalised to one relic."""
-    x, w = np.polynomial.legendre.leggauss(points)
+    x, w = gauss(points)
     u = TAIL * ((x + 1) / 2) ** 2
     w = w * TAIL * (x + 1) / 2 * u**2 / (np.exp(u) + 1)
     return u, w / w.sum()
@@ -158,7 +162,7 @@ class Relics:
     def __init__(self, mass, temperature, cells=1500):
         self.mass, self.temperature = mass, temperature
         t = np.arange(cells + 1) / cells
-        x, w = np.polynomial.legendre.leggauss(4)
+        x, w = gauss(4)
         point = TAIL * ((t[:-1, None] + t[1:, None]) / 2 + x / (2 * cells)) ** 2
         weight = w * np.sqrt(TAIL * point) / cells
         energy = np.hypot(mass / temperature, point)
@@ -178,7 +182,7 @@ class Relics:
         """First cell l and the contents of cells centred at ln μ = offset + l width; they add up to one."""
         first, last = (round((np.log(x) - offset) / width) for x in self.range)
         centre = offset + width * np.arange(first, last + 1)
-        x, w = np.polynomial.legendre.leggauss(4)
+        x, w = gauss(4)
         content = self.density(np.exp(centre[:, None] + x * width / 2)) @ w
         return first, content / content.sum()
 
@@ -223,7 +227,7 @@ def _pieces_closed(y, lower, upper):
 def _pieces_quadrature(y, lower, upper, points=4):
     """The same for small y."""
     total = 0.0
-    for p, q in zip(*np.polynomial.legendre.leggauss(points), strict=True):
+    for p, q in zip(*gauss(points), strict=True):
         w = (lower + upper) / 2 + p * (upper - lower) / 2
         x, a = 1 - w, 1 / (1 + y * w)
         b = 1 / (1 + y * x)
@@ -244,7 +248,7 @@ def boson_neutrinos(y, x):
     """
     beta = np.sqrt(1 - 4 / y)
     reach = np.log((1 + beta * y / (y - 2)) * (y - 2) / 2)
-    node, weight = np.polynomial.legendre.leggauss(16 + int(2 * reach))
+    node, weight = gauss(16 + int(2 * reach))
     x = np.asarray(x)[..., None]
     tangent = np.clip((2 * x - 1) * y / (y - 2), -np.tanh(reach), np.tanh(reach))  # only ζ > x makes any
     with np.errstate(divide="ignore"):
@@ -261,7 +265,7 @@ def boson_neutrinos(y, x):
 
 def _positions(width, slope, points, power):
     """Quadrature over the place u in the parent's cell (from its lower edge), weight e^{−slope u}, normalised."""
-    x, w = np.polynomial.legendre.leggauss(points)
+    x, w = gauss(points)
     t = (x + 1) / 2
     u, w = width * t**power, w * t ** (power - 1)
     w = w * np.exp(-slope * u)
@@ -485,7 +489,7 @@ def solve(
     # the last step in pieces: where the universe is opaque, only what is made at the very end arrives
     bounds = np.concatenate([bounds[:-1], fine * 0.5 ** np.arange(1, LAST + 1), [0.0]])
     places = np.concatenate([np.arange(total - 1, -1, -1), np.zeros(LAST, int)])
-    x, w = np.polynomial.legendre.leggauss(6)
+    x, w = gauss(6)
     stretch = bounds[:-1] - bounds[1:]
     point = np.expm1((bounds[:-1, None] + bounds[1:, None]) / 2 + x * stretch[:, None] / 2)
     length = hubble_length(point, h, omega_m)

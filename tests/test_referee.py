@@ -224,7 +224,7 @@ def test_number_and_energy_balance(without):
 
     result = referee.solve(
         3.0, 0.02, referee.masses(0.02), Q, gamma=2.0, profile=burst, without=without,
-        edges_gev=(1e1, 1e8), energy_max=1e8, cells=30, split=2,
+        edges_gev=(1e1, 1e8), energy_max=1e8, cells=15, split=2,
     )  # fmt: skip
     energy, events = result["energy"], result["scatterings"]
     growth = result["contents"].sum() - result["injected"].sum()
