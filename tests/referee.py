@@ -23,6 +23,25 @@ Scheme (finite volumes, nothing expanded, no fit):
   content during the step, which makes a block triangular linear system from high to low energies (3 × 3 in the cell:
   forward exchange feeds its own cell with other mass states). All multiple scatterings in a step are included.
 
+Convergence (third-decade bins 1e4–1e7 GeV, 30, 60, 120, 240 cells per decade with split = 8): the error falls by four
+per doubling, by two where the universe is opaque. With 60 it is below .1 % (.3 % in bins with a steep edge, 2 % at
+transmissions of 1e-5); extrapolated from 60 and 120, 1e-5 … 2e-4 (1 % at 1e-5). At 3 MeV, g′ = .02, m = .02 eV:
+
+| channels, cells | transmission |
+|---|---|
+| narrow 60 | 1.13554 1.23270 .67395 .56006 .74654 |
+| narrow 120 | 1.13551 1.23271 .67424 .56026 .74613 |
+| narrow 240 | 1.13550 1.23272 .67430 .56031 .74602 |
+| narrow, extrapolated | 1.13550 1.23272 .67432 .56032 .74599 |
+| `bruteforce.py`, extrapolated | 1.13550 1.23272 .67433 .56032 .74599 |
+| all 60 | 1.13412 1.02277 .45170 .43355 .53613 .73753 .76147 .81931 .87305 |
+| all 120 | 1.13418 1.02288 .45180 .43365 .53582 .73753 .76148 .81933 .87307 |
+| all, extrapolated | 1.13421 1.02294 .45184 .43369 .53573 .73754 .76146 .81931 .87305 |
+
+Optical depths of the core reach 1e5: the thermal distribution must reach |v| = 25 at least, where v = (μ² − m²)/2μT.
+Cut at 16 it transmits .6788 in the third bin. Sources above `energy_max` are left out: 1e9 GeV is not enough for
+γ ≲ 2.3 with g′ ≳ .05, nor for a massless lightest state (2 % at 6.5 MeV, .02, γ = 2.5; 30 % at 50 MeV, .1, γ = 2).
+
 Formulas are those of `vector.md` N.1 – N.5 and `physics.md` 1 – 3; numbers in brackets in the code refer to them.
 Units: GeV for neutrino energies, MeV for the boson, eV for relics.
 """
