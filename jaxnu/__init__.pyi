@@ -20,13 +20,8 @@ from .inference import nested as nested
 from .inference import posterior as posterior
 from .inference import sample as sample
 from .mediators import LmuLtau as LmuLtau
-from .transport.mesh import Resolution as Resolution
 from .neutrinos import Mixing as Mixing
 from .neutrinos import Neutrinos as Neutrinos
-from .transport.solution import Solution as Solution
-from .transport.solver import propagate as propagate
-from .transport.rates import mean_free_path as mean_free_path
-from .transport.rates import optical_depth as optical_depth
 from .relics import Relics as Relics
 from .scan import sweep as sweep
 from .sources import Source as Source
@@ -35,4 +30,9 @@ from .spectra import CutoffPowerLaw as CutoffPowerLaw
 from .spectra import LogParabola as LogParabola
 from .spectra import PowerLaw as PowerLaw
 from .spectra import TabulatedSpectrum as TabulatedSpectrum
+from .transport.mesh import Resolution as Resolution
+from .transport.rates import mean_free_path as mean_free_path
+from .transport.rates import optical_depth as optical_depth
+from .transport.solution import Solution as Solution
+from .transport.solver import propagate as propagate
 from .universe import Universe as Universe

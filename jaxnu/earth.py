@@ -9,10 +9,10 @@ from jaxtyping import Array, ArrayLike, Float
 
 from jaxnu._field import as_float, full_precision, require
 from jaxnu.constants import FLUX_UNIT
+from jaxnu.neutrinos import flavour_content
 from jaxnu.transport.injection import log_free_flux, shell_injection
 from jaxnu.transport.interpolation import Curve, cell_of, cubic, monotone_curve, values_at
 from jaxnu.transport.mesh import Resolution, shell_edges
-from jaxnu.neutrinos import flavour_content
 from jaxnu.transport.solution import Solution
 from jaxnu.transport.solver import propagate
 from jaxnu.universe import Universe
@@ -43,7 +43,10 @@ def flux_of_spectrum(
     shells = shell_injection(universe, shell_edges(universe, resolution))
     log_energy = jnp.log(energy)
     log_free = log_free_flux(universe.source.spectrum, shells, log_energy)
-    flux = jnp.exp(log_free)[None, :] * values_at(_curve(spectrum), cell_of(spectrum.log_energy, log_energy), log_energy)[:3]
+    flux = (
+        jnp.exp(log_free)[None, :]
+        * values_at(_curve(spectrum), cell_of(spectrum.log_energy, log_energy), log_energy)[:3]
+    )
     return FLUX_UNIT * (flavour_content(universe.neutrinos) @ flux)
 
 
@@ -75,7 +78,7 @@ def binned_spectrum(
     def integrated(cell, low, high):
         """∫φ dE from t = low to high of each cell, (mass=3, cell)."""
         t = low[:, None] + (high - low)[:, None] * ((points + 1) / 2)[None, :]
-        *ratio, log_flux = cubic(*(part[..., None] for part in cell[2:]), t[None])
+        *ratio, log_flux = cubic(jax.tree.map(lambda part: part[..., None], cell), t[None])
         flux = jnp.exp(cell.start[:, None] + cell.width[:, None] * t + log_flux)[None] * jnp.stack(ratio)
         return (flux @ weights) * (cell.width * (high - low) / 2)[None, :]
 

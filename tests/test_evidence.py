@@ -16,11 +16,11 @@ from jaxnu.icecube import load
 from jaxnu.inference import calibrate, default_prior, evidence, measurement, posterior, sample
 from jaxnu.inference.calibration import Calibration, SimulatedPoints
 from jaxnu.mediators import LmuLtau
-from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import Neutrinos
-from jaxnu.transport.solver import propagate
 from jaxnu.sources import Source
 from jaxnu.spectra import PowerLaw
+from jaxnu.transport.mesh import Resolution
+from jaxnu.transport.solver import propagate
 from jaxnu.universe import Universe
 
 VOLUME = {

@@ -15,10 +15,10 @@ from scipy.stats import norm
 from jaxnu.evolutions import StarFormation
 from jaxnu.icecube import FluxPoints, check_overlaps, datasets, load, table
 from jaxnu.mediators import LmuLtau
-from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import Neutrinos
 from jaxnu.sources import Source
 from jaxnu.spectra import PowerLaw
+from jaxnu.transport.mesh import Resolution
 from jaxnu.universe import Universe
 
 CASCADES, TRACKS, HESE = "icecube-cascades-6yr", "icecube-tracks-9.5yr", "icecube-hese-7.5yr"

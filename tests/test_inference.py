@@ -36,10 +36,10 @@ from jaxnu.inference.differences import gradients, hessian
 from jaxnu.inference.population import draw, jump, learn, log_density
 from jaxnu.inference.result import make_posterior
 from jaxnu.mediators import LmuLtau
-from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import Neutrinos
 from jaxnu.sources import Source
 from jaxnu.spectra import PowerLaw
+from jaxnu.transport.mesh import Resolution
 from jaxnu.universe import Universe
 
 CASCADES, TRACKS = "icecube-cascades-6yr", "icecube-tracks-9.5yr"

@@ -17,7 +17,6 @@ from jaxnu.icecube import load
 from jaxnu.inference import Limits, Predictive, Significance, default_prior, posterior, predictive, thinned
 from jaxnu.inference.amplitude import measurement
 from jaxnu.inference.result import Posterior, make_posterior
-from jaxnu.transport.mesh import Resolution
 from jaxnu.plotting import (
     chains_figure,
     corner_figure,
@@ -26,6 +25,7 @@ from jaxnu.plotting import (
     predictive_figure,
     significance_figure,
 )
+from jaxnu.transport.mesh import Resolution
 
 UNITS = {"mass": "MeV", "coupling": "", "lightest": "eV", "amplitude": "1e-18", "index": ""}
 RANGES = ((1.0, 20.0), (1e-5, 1e-1))

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from jaxnu.evolutions import Flat
 from jaxnu.icecube import load
 from jaxnu.mediators import LmuLtau
-from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import Neutrinos
 from jaxnu.plotting import (
     corner_figure,
@@ -22,6 +21,7 @@ from jaxnu.plotting import (
 )
 from jaxnu.sources import Source
 from jaxnu.spectra import PowerLaw
+from jaxnu.transport.mesh import Resolution
 from jaxnu.universe import Universe
 
 

@@ -20,10 +20,10 @@ from jaxnu.inference.profile import Profile, profile
 from jaxnu.inference.pseudo import best_power_law, in_sigmas, significance, simulate
 from jaxnu.inference.sites import log_uniform
 from jaxnu.mediators import LmuLtau
-from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import Neutrinos
 from jaxnu.sources import Source
 from jaxnu.spectra import PowerLaw
+from jaxnu.transport.mesh import Resolution
 from jaxnu.universe import Universe
 
 AXES = {"mass": [3.0, 6.0], "coupling": [1e-4, 1e-3], "lightest": [0.02], "index": [2.2, 2.4, 2.6, 2.8]}

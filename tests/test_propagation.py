@@ -23,8 +23,8 @@ from jaxnu import (
     optical_depth,
     propagate,
 )
-from jaxnu.transport.mesh import shell_edges
 from jaxnu.neutrinos import flavour_content
+from jaxnu.transport.mesh import shell_edges
 from jaxnu.transport.solver import solutions
 
 SMALL = Resolution(60, 8)
@@ -210,8 +210,7 @@ def test_weak_coupling_is_quadratic():
 @pytest.fixture
 def double(monkeypatch):
     """All in double precision, which cells are not otherwise."""
-    for module in ("wavefront", "prelude", "tangents", "solver"):
-        monkeypatch.setattr(f"jaxnu.transport.{module}.PRECISION", np.float64)
+    monkeypatch.setattr("jaxnu.transport.layout.PRECISION", np.float64)
 
 
 @pytest.mark.parametrize("z", [None, 1.0])
@@ -219,8 +218,7 @@ def test_blocks_of_nodes_do_not_show(z, monkeypatch, double):
     """61 and 91 nodes, neither a multiple of the block, and one by one."""
     universe, resolution = build(z=z), Resolution(61, 9)
     together = propagate(universe, resolution)
-    for module in ("wavefront", "solver"):
-        monkeypatch.setattr(f"jaxnu.transport.{module}.ROWS", 1)
+    monkeypatch.setattr("jaxnu.transport.layout.ROWS", 1)
     apart = jax.jit(lambda u: propagate.__wrapped__.__wrapped__(u, resolution))(universe)
     for one, other in zip(jax.tree.leaves(together), jax.tree.leaves(apart), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-13)

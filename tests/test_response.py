@@ -161,7 +161,9 @@ def test_slopes_of_moments_and_wings():
         for one, other in zip(shell.moment_slopes(depth, moments), truth, strict=True):
             np.testing.assert_allclose(one, other, rtol=2e-6, atol=1e-12)
         found = shell.wing_escape_slopes(depth, share, moments, escape)
-        _, by_share = jax.jvp(lambda s: shell.wing_escape(depth, s, moments.lost), (share,), (jnp.ones_like(share),))
+        _, by_share = jax.jvp(
+            lambda s, lost=moments.lost: shell.wing_escape(depth, s, lost), (share,), (jnp.ones_like(share),)
+        )
         # e^x E₁ is a fit, good to 4e-4.
         np.testing.assert_allclose(found[0], by_depth, atol=2e-3)
         np.testing.assert_allclose(share * found[1], share * by_share, atol=2e-3)

@@ -7,10 +7,10 @@ from jaxnu.cli.evolutions import make_evolution
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.settings import Mesh, SpectrumSettings
 from jaxnu.mediators import LmuLtau
-from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import Neutrinos
 from jaxnu.sources import Source
 from jaxnu.spectra import PowerLaw
+from jaxnu.transport.mesh import Resolution
 from jaxnu.universe import Universe
 
 

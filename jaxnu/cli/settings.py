@@ -10,9 +10,9 @@ from jaxnu.cli.fields import choice, count, flag, interval, names, number, text
 from jaxnu.cli.scan import AMPLITUDE, Axes, Fixed, Scan
 from jaxnu.icecube.datasets import datasets
 from jaxnu.icecube.likelihood import _CONVENTIONS
-from jaxnu.transport.mesh import Resolution
 from jaxnu.neutrinos import _ORDERINGS, _PRESETS
 from jaxnu.sources import _COMPOSITIONS
+from jaxnu.transport.mesh import Resolution
 
 _MESH = Resolution()
 SPECTRA = ("power-law", "cutoff", "broken", "log-parabola")

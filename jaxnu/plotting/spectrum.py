@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from jaxnu.earth import flux_of_spectrum
 from jaxnu.icecube.likelihood import FluxPoints
-from jaxnu.transport.mesh import Resolution
 from jaxnu.plotting.style import BLACK, BLUE, GREEN, ORANGE, Numbers
+from jaxnu.transport.mesh import Resolution
 from jaxnu.transport.solver import solutions
 from jaxnu.universe import Universe
 

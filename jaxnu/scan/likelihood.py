@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 
 from jaxnu.earth import binned_flux
 from jaxnu.inference.posterior import term_values
-from jaxnu.transport.mesh import Resolution
 from jaxnu.spectra import PowerLaw
+from jaxnu.transport.mesh import Resolution
 from jaxnu.universe import Universe
 
 

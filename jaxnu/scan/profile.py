@@ -13,9 +13,9 @@ from jaxtyping import Array, Float
 
 from jaxnu.inference.amplitude import measurement, profile_amplitude
 from jaxnu.inference.posterior import flux_points, other_terms
+from jaxnu.spectra import PowerLaw
 from jaxnu.transport.mesh import Resolution
 from jaxnu.transport.solver import propagate
-from jaxnu.spectra import PowerLaw
 from jaxnu.universe import Universe
 
 COARSE = 4

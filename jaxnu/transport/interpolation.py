@@ -65,10 +65,11 @@ def cell_of(x: Float[Array, "node"], at: Float[Array, "point"]) -> Int[Array, "p
 
 def values_at(curve: Curve, cell: Int[Array, "point"], at: Float[Array, "point"]) -> Float[Array, "*s point"]:
     """The curve at points in given cells."""
-    start, width, *shape = jax.tree.map(lambda part: part[..., cell], tuple(curve))
-    return cubic(*shape, ((at - start) / width).reshape((1,) * (shape[0].ndim - 1) + at.shape))
+    here = jax.tree.map(lambda part: part[..., cell], curve)
+    return cubic(here, ((at - here.start) / here.width).reshape((1,) * (here.left.ndim - 1) + at.shape))
 
 
-def cubic(left, rise, begin, end, t):
-    """A cell's cubic at t from 0 to 1."""
+def cubic(cell: Curve, t: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The cubics of cells at t from 0 to 1."""
+    _, _, left, rise, begin, end = cell
     return left + t * (begin + t * (3 * rise - 2 * begin - end + t * (begin + end - 2 * rise)))

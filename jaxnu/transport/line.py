@@ -106,7 +106,7 @@ def crossing_slopes(
 ) -> Crossing:
     """The derivative of `crossing` along those of the lines.
 
-    Of the weights, exactly: w′_near = D v′_near − c and w′_far = c − D v′_far with c = (w_near v′_near + w_far v′_far)/Δv.
+    Of the weights, exactly: w′_near = D v′_near − c and w′_far = c − D v′_far, c = (w_near v′_near + w_far v′_far)/Δv.
     """
     rise, fall = near.shape.value * by_near.v, far.shape.value * by_far.v
     common = (crossing.near * by_near.v + crossing.far * by_far.v) / jnp.maximum(step, 1e-12)

@@ -9,7 +9,7 @@ the ends of the cell absorbed, and a little of the one before (`cell_weights`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -63,7 +63,7 @@ def feedback(
 
 
 class Cell(NamedTuple):
-    """What a step needs of a cell: A = Σ_i absorbs_i · entering_i + absorbs_fed · f + …, and what is lost on the way."""
+    """What a step needs of a cell: what is lost, and A = Σ_i absorbs_i · entering_i + absorbs_fed · f + …"""
 
     lost: Float[Array, "mass=3 *s"]
     even_lost: Float[Array, "mass=3 *s"]
@@ -73,12 +73,12 @@ class Cell(NamedTuple):
 
 
 class Drive(NamedTuple):
-    """What drives the linear step: what is added to A and f, to the neutrinos that leave, and to the moments."""
+    """What drives the linear step: what is added to A (pair=2) and f (pair=2), to what leaves (mass=3), and to M."""
 
-    absorbed: Float[Array, "pair=2 *s"]
-    fed: Float[Array, "pair=2 *s"] | None
-    gained: Float[Array, "mass=3 *s"]
-    moments: Float[Array, "moment=3 pair=2 *s"] | None
+    absorbed: Any
+    fed: Any = None
+    gained: Any = None
+    moments: Any = None
 
 
 def prepare(

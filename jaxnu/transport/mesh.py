@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnu.transport import thermal
 from jaxnu.constants import GEV, MEV
 from jaxnu.evolutions import SingleRedshift
 from jaxnu.neutrinos import charge_couplings
-from jaxnu.transport.line import depth_scale, path_factor, reduced_energy, reduced_masses
 from jaxnu.relics import temperature_today
+from jaxnu.transport import thermal
+from jaxnu.transport.line import depth_scale, path_factor, reduced_energy, reduced_masses
 from jaxnu.universe import Universe
 
 # Shares of the nodes: evenly spaced in ln E, crowded around the resonances, and where the transmission changes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,14 +14,16 @@ from jaxnu.mediators import neutrino_branching
 from jaxnu.neutrinos import charge_couplings
 from jaxnu.sources import mass_fractions
 from jaxnu.spectra import PowerLaw
+from jaxnu.transport import layout
+from jaxnu.transport.block import Setting
 from jaxnu.transport.injection import log_free_flux, power_law_shares, shell_injection
 from jaxnu.transport.interpolation import cell_weights
+from jaxnu.transport.layout import Nodes, windows
 from jaxnu.transport.line import depth_scale, path_factor, reduced_energy, reduced_masses
 from jaxnu.transport.march import State, Weights, kernel_sum
 from jaxnu.transport.mesh import Resolution, log_energy_nodes, shell_edges
 from jaxnu.transport.tangents import Motion
 from jaxnu.transport.thermal import mean_energies
-from jaxnu.transport.wavefront import PRECISION, Nodes, Setting, windows
 from jaxnu.universe import Universe
 
 
@@ -61,9 +63,9 @@ def setting(universe: Universe, one_plus_z: Float[Array, "edge"]) -> Setting:
         universe.relics,
         alpha,
         nearness,
-        (depth_scale(universe) * path_factor(universe, one_plus_z)).astype(PRECISION),
+        (depth_scale(universe) * path_factor(universe, one_plus_z)).astype(layout.PRECISION),
         _series(universe, alpha, nearness),
-        couplings.astype(PRECISION),
+        couplings.astype(layout.PRECISION),
         neutrino_branching(universe.mediator) * jnp.sum(couplings, axis=1) / jnp.sum(couplings),
         mass_fractions(universe.source, universe.neutrinos),
         spectrum,
@@ -74,7 +76,7 @@ def setting(universe: Universe, one_plus_z: Float[Array, "edge"]) -> Setting:
 
 def _series(universe: Universe, alpha, nearness):
     """The `thermal.mean_energies` at the edges, beside arrays (target, row, edge)."""
-    series = mean_energies(universe.relics, (alpha[:, None] * nearness[None, :]).astype(PRECISION))
+    series = mean_energies(universe.relics, (alpha[:, None] * nearness[None, :]).astype(layout.PRECISION))
     return tuple(part[:, :, None, :] for part in series)
 
 
@@ -109,7 +111,8 @@ def _start(universe: Universe, around: Setting) -> State:
 
 def motion(universe: Universe, resolution: Resolution, before: Prelude) -> tuple[Motion, Float[Array, "node"]]:
     """How the problem of a power law moves with the lightest mass and with the index; and velocities of the nodes."""
-    spectrum, x, nearness = universe.source.spectrum, before.log_energy, before.setting.nearness
+    spectrum: Any = universe.source.spectrum
+    x, nearness = before.log_energy, before.setting.nearness
 
     def masses(lightest):
         moved = eqx.tree_at(lambda u: u.neutrinos.lightest, universe, lightest)
@@ -122,13 +125,13 @@ def motion(universe: Universe, resolution: Resolution, before: Prelude) -> tuple
 
     def shares(index):
         moved = eqx.tree_at(lambda u: u.source.spectrum.index, universe, index)
-        return setting(moved, before.one_plus_z).shares.astype(PRECISION)
+        return jnp.asarray(setting(moved, before.one_plus_z).shares, layout.PRECISION)
 
     index, one = spectrum.index, jnp.ones_like(spectrum.index)
     _, (velocity, alpha, series, epsilon) = jax.jvp(masses, (universe.neutrinos.lightest,), (one,))
     by_lightest = jax.jvp(lambda x: weights(x, index), (x,), (velocity,))[1]
     by_index = jax.jvp(lambda index: weights(x, index), (index,), (one,))[1]
-    both = jax.tree.map(lambda *pair: jnp.stack(pair).astype(PRECISION), by_lightest, by_index)
+    both = jax.tree.map(lambda *pair: jnp.stack(pair).astype(layout.PRECISION), by_lightest, by_index)
     seen = windows(Nodes(x, x, epsilon, both), nearness.size - 1, last=0.0)
     by_index = jax.jvp(shares, (index,), (one,))[1]
     return Motion(alpha, series, seen.epsilon, seen.weights, by_index), velocity

@@ -81,7 +81,12 @@ def mean_free_path(universe: Universe, energy: ArrayLike, z: ArrayLike) -> Float
     per_length = (
         mediator.coupling**2 / (4 * jnp.pi * GEV) * (temperature / (energy * scale)) * (temperature / HBAR_C_MPC)
     )
-    rate = mediator.prefactor * universe.relics.overdensity * per_length[None] * (couplings @ (found.shape.value * found.depth))
+    rate = (
+        mediator.prefactor
+        * universe.relics.overdensity
+        * per_length[None]
+        * (couplings @ (found.shape.value * found.depth))
+    )
     scattering = rate > 0
     return jnp.where(scattering, 1 / jnp.where(scattering, rate, 1.0), jnp.inf)
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxnu.transport.line import ShellDepth
-from jaxnu.transport.thermal import exponential_integral, polynomial
+from jaxnu.transport.special import exponential_integral, polynomial
 
 
 class Box(NamedTuple):

@@ -29,12 +29,14 @@ from jaxnu._field import full_precision
 from jaxnu.cores import on_every_core
 from jaxnu.mediators import neutrino_branching
 from jaxnu.spectra import PowerLaw
+from jaxnu.transport import layout
+from jaxnu.transport.block import prepared
 from jaxnu.transport.line import depth_scale
 from jaxnu.transport.mesh import Resolution
 from jaxnu.transport.prelude import Prelude, motion, prelude
 from jaxnu.transport.solution import Solution, balances
 from jaxnu.transport.tangents import DIRECTIONS, block_slopes
-from jaxnu.transport.wavefront import PRECISION, ROWS, march, node_sums, prepared
+from jaxnu.transport.wavefront import march, node_sums
 from jaxnu.universe import Universe
 
 
@@ -50,7 +52,7 @@ def _values(universe: Universe, resolution: Resolution, unrolled: bool = True) -
         return (state, sums), (arrivals, leaving)
 
     # Derivatives compute each block again: its stages are too many to be kept.
-    start = before.start, jnp.zeros((2, resolution.shells + ROWS - 1), dtype=before.log_energy.dtype)
+    start = before.start, jnp.zeros((2, resolution.shells + layout.ROWS - 1), dtype=before.log_energy.dtype)
     (state, _), rows = jax.lax.scan(jax.checkpoint(block, prevent_cse=False), start, _steps(before))
     return _solution(universe, before, state, *rows)
 
@@ -70,8 +72,8 @@ def _with_slopes(universe: Universe, resolution: Resolution) -> tuple[Solution, 
         slopes, derivatives = block_slopes(before.setting, here, step, nodes, cells, rows, slopes)
         return (state, sums, slopes), (arrivals, leaving, derivatives)
 
-    sums = jnp.zeros((2, resolution.shells + ROWS - 1), dtype=before.log_energy.dtype)
-    slopes = jax.tree.map(lambda part: jnp.zeros((len(DIRECTIONS), *part.shape), PRECISION), before.start)
+    sums = jnp.zeros((2, resolution.shells + layout.ROWS - 1), dtype=before.log_energy.dtype)
+    slopes = jax.tree.map(lambda part: jnp.zeros((len(DIRECTIONS), *part.shape), layout.PRECISION), before.start)
     xs = *_steps(before), moving.epsilon, moving.weights
     (state, _, _), (ratio, sums, slopes) = jax.lax.scan(block, (before.start, sums, slopes), xs)
     slopes = _by_node(before, slopes).astype(before.log_energy.dtype)
@@ -109,7 +111,7 @@ def _propagated_jvp(resolution: Resolution, primals: tuple, tangents: tuple) -> 
     leaves, structure = jax.tree.flatten(universe)
     ways = structure.flatten_up_to(ways)
     moves = [not isinstance(way, SymbolicZero) for way in ways]
-    if not any(_beyond_directions(universe, structure.unflatten(moves))):
+    if not _beyond_directions(universe, structure.unflatten(moves)):
         along = [way if moved else jnp.zeros(way.shape, way.dtype) for way, moved in zip(ways, moves, strict=True)]
         return _along(universe, resolution, structure.unflatten(along))
 
@@ -122,18 +124,18 @@ def _propagated_jvp(resolution: Resolution, primals: tuple, tangents: tuple) -> 
     return jax.jvp(of_moving, start, along)
 
 
-def _beyond_directions(universe: Universe, moves: Universe) -> list[bool]:
-    """Whether leaves move that more depends on than κ, r, the resonances' energies, the lightest mass and the index."""
+def _beyond_directions(universe: Universe, moves: Any) -> bool:
+    """Whether leaves move that act by more than κ, r, the resonances' energies, the lightest mass and the index."""
     if not isinstance(universe.source.spectrum, PowerLaw):
-        return [True]
+        return True
     mediator, spectrum = moves.mediator, moves.source.spectrum
-    counted = [mediator.mass, mediator.coupling, mediator.prefactor, mediator.dark_coupling, mediator.dark_mass]
-    counted += [moves.neutrinos.lightest, moves.relics.overdensity, moves.cosmology.h]
-    counted += [spectrum.amplitude, spectrum.index]
-    return [sum(jax.tree.leaves(moves)) > sum(counted)]
+    covered = [mediator.mass, mediator.coupling, mediator.prefactor, mediator.dark_coupling, mediator.dark_mass]
+    covered += [moves.neutrinos.lightest, moves.relics.overdensity, moves.cosmology.h]
+    covered += [spectrum.amplitude, spectrum.index]
+    return sum(jax.tree.leaves(moves)) > sum(covered)
 
 
-def _along(universe: Universe, resolution: Resolution, way: Universe) -> tuple[Solution, Solution]:
+def _along(universe: Universe, resolution: Resolution, way: Any) -> tuple[Solution, Solution]:
     """The solution and its derivative along `way`; the balances, which are errors, count as constant."""
     solution, slopes, velocity = _with_slopes(universe, resolution)
     (depth, branching), (depth_slope, branching_slope) = jax.jvp(
@@ -146,7 +148,7 @@ def _along(universe: Universe, resolution: Resolution, way: Universe) -> tuple[S
         way.source.spectrum.index,
         branching_slope / branching,
     )
-    ratio = sum(slope * change for slope, change in zip(slopes, along, strict=True))
+    ratio = jnp.tensordot(jnp.stack(along), slopes, 1)
     # At fixed κ a heavier Z′ shifts the energy axis.
     log_energy = 2 * way.mediator.mass / universe.mediator.mass + velocity * way.neutrinos.lightest
     spectrum, moved = universe.source.spectrum, way.source.spectrum
@@ -182,5 +184,3 @@ def solutions(universes: Universe, resolution: Resolution = Resolution()) -> Sol
     first = one(0)  # compiled before there are several threads
     others = on_every_core(one, range(1, len(leaves[0])))
     return jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts)), first, *others)
-
-

@@ -25,3 +25,23 @@ def staged(step: Int[Array, ""], stage: Callable[..., Any], *arguments: Any) -> 
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
     return jax.lax.cond(step >= 0, stage, nothing, *arguments)
+
+
+def pushed(step: Int[Array, ""], stage: Callable[..., Any], primals: tuple, tangents: tuple) -> Any:
+    """The derivative of a stage along `tangents`; None stands for what does not move."""
+    leaves, structure = jax.tree.flatten(primals)
+    ways = structure.flatten_up_to(tangents)
+
+    def derivative(leaves, moving):
+        def of_moving(*values):
+            changed = iter(values)
+            return stage(
+                *structure.unflatten(
+                    [leaf if way is None else next(changed) for leaf, way in zip(leaves, ways, strict=True)]
+                )
+            )
+
+        start = [leaf for leaf, way in zip(leaves, ways, strict=True) if way is not None]
+        return jax.jvp(of_moving, start, moving)[1]
+
+    return staged(step, derivative, leaves, [way for way in ways if way is not None])

@@ -10,7 +10,6 @@ by what the direction does to its coefficients.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +17,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxnu.transport import layout
+from jaxnu.transport.block import Block, Setting, both_edges, detunings, fall_across, strength, target_depths
+from jaxnu.transport.layout import Nodes, diagonals, per_cell, row_of
 from jaxnu.transport.line import Line, crossing_slopes
 from jaxnu.transport.march import Drive, State, Weights, absorb, advance, source_drive
 from jaxnu.transport.response import (
@@ -31,31 +33,16 @@ from jaxnu.transport.response import (
     wing,
     wing_escape_slopes,
 )
-from jaxnu.transport.staging import staged
+from jaxnu.transport.staging import pushed, staged
 from jaxnu.transport.thermal import line_shape_slopes
-from jaxnu.transport.wavefront import (
-    PRECISION,
-    ROWS,
-    Block,
-    Nodes,
-    Rows,
-    Setting,
-    both_edges,
-    detunings,
-    diagonals,
-    fall_across,
-    per_cell,
-    row_of,
-    strength,
-    target_depths,
-)
+from jaxnu.transport.wavefront import Rows
 
 DIRECTIONS = ("ln κ", "lightest mass", "index", "ln r")
 """In which derivatives are carried."""
 
 
 class Motion(NamedTuple):
-    """What moves: masses over T₀ and their series with the lightest mass; ε₀ and weights of nodes; shares of sources."""
+    """What moves: α and its series with the lightest mass; ε₀ and weights of nodes; shares of sources."""
 
     alpha: Float[Array, "target=3"]
     series: tuple[Float[Array, "term target=3 1 edge"], ...]
@@ -67,28 +54,12 @@ class Motion(NamedTuple):
     """With the index."""
 
 
-def _pushed(step: Int[Array, ""], stage: Callable[..., Any], primals: tuple, tangents: tuple) -> Any:
-    """The derivative of a stage along `tangents`; None stands for what does not move."""
-    leaves, structure = jax.tree.flatten(primals)
-    ways = structure.flatten_up_to(tangents)
-
-    def derivative(leaves, moving):
-        def of_moving(*values):
-            changed = iter(values)
-            return stage(*structure.unflatten([leaf if way is None else next(changed) for leaf, way in zip(leaves, ways, strict=True)]))
-
-        start = [leaf for leaf, way in zip(leaves, ways, strict=True) if way is not None]
-        return jax.jvp(of_moving, start, moving)[1]
-
-    return staged(step, derivative, leaves, [way for way in ways if way is not None])
-
-
 def coordinate_slopes(setting: Setting, motion: Motion, epsilon: Float[Array, "length"]):
     """The derivatives of `coordinates` by the lightest mass."""
-    shape = ROWS + 1, setting.nearness.shape[0]
+    shape = layout.ROWS + 1, setting.nearness.shape[0]
     ratio = (motion.alpha[:, None] - setting.alpha[:, None] * (motion.epsilon / epsilon)[None, :]) / epsilon[None, :]
-    ratio = diagonals(ratio.astype(PRECISION), *shape)
-    return diagonals(motion.epsilon.astype(PRECISION), *shape)[None], ratio, -ratio
+    ratio = diagonals(ratio.astype(layout.PRECISION), *shape)
+    return diagonals(motion.epsilon.astype(layout.PRECISION), *shape)[None], ratio, -ratio
 
 
 def shape_slopes(line: Line, decline, v):
@@ -102,9 +73,14 @@ def step_slopes(setting: Setting, block: Block, line: Line, epsilon):
     return fall_across(setting, epsilon), slopes
 
 
+def _moving(kind: Any, **changes: Array) -> Any:
+    """Of all fields of `kind`, only some move."""
+    return kind(**{name: changes.get(name) for name in kind._fields})
+
+
 def _with_lightest(setting: Setting, motion: Motion, step: Int[Array, ""], nodes: Nodes, block: Block) -> Absorber:
     """The derivative of the absorbers by the lightest mass."""
-    run, push = partial(staged, step), partial(_pushed, step)
+    run, push = partial(staged, step), partial(pushed, step)
     epsilon, ratio, offset = run(coordinate_slopes, setting, motion, nodes.epsilon)
     v, _ = push(partial(detunings, setting), (block.epsilon, block.ratio, block.offset), (epsilon, ratio, offset))
     shape = run(shape_slopes, block.line, block.decline, v)
@@ -121,8 +97,8 @@ def _with_lightest(setting: Setting, motion: Motion, step: Int[Array, ""], nodes
 
 def _depth_slopes(step: Int[Array, ""], block: Block) -> tuple[ShellResponse, Array]:
     """τ d/dτ of the responses, all else in the absorbers as it is; and d/ds of the `wing_escape`."""
-    run, push, absorbers = partial(staged, step), partial(_pushed, step), block.absorber
-    only_depth = Absorber(absorbers.depth, *[None] * 7)
+    run, push, absorbers = partial(staged, step), partial(pushed, step), block.absorber
+    only_depth = _moving(Absorber, depth=absorbers.depth)
     parts = run(moment_slopes, absorbers.depth, block.moments)
     by_depth, by_share = run(wing_escape_slopes, absorbers.depth, block.wing.share, block.moments, block.escape)
     thick = push(thickness, (absorbers.depth,), (absorbers.depth,))
@@ -130,15 +106,15 @@ def _depth_slopes(step: Int[Array, ""], block: Block) -> tuple[ShellResponse, Ar
     boxes = push(
         box,
         (absorbers, block.thickness, block.wing, block.escape, block.moments.even),
-        (Absorber(*[None] * 8), thick, ends, by_depth, parts.even),
+        (_moving(Absorber), thick, ends, by_depth, parts.even),
     )
     return push(response, (block.box, block.moments), (boxes, parts)), by_share
 
 
 def _shape_slopes(step: Int[Array, ""], block: Block, absorbers: Absorber, by_share: Array) -> ShellResponse:
     """The derivative of the responses along that of the absorbers at fixed depths."""
-    push = partial(_pushed, step)
-    absorbers = absorbers._replace(depth=None)
+    push = partial(pushed, step)
+    absorbers = _moving(Absorber, **{**absorbers._asdict(), "depth": None})
     ends = push(wing, (block.absorber,), (absorbers,))
     boxes = push(
         lambda absorbers, wing, escape: box(absorbers, block.thickness, wing, escape, block.moments.even),
@@ -154,10 +130,16 @@ def lightest_response(block: Block, absorbers: Absorber, by_depth: ShellResponse
     return jax.tree.map(lambda depth, other: relative * depth + other, by_depth, others)
 
 
+def stacked(rows: list[Rows]) -> Rows:
+    """Rows side by side, as arrays of cells."""
+    return jax.tree.map(lambda *parts: jnp.stack([part.astype(layout.PRECISION) for part in parts], axis=-2), *rows)
+
+
 def emissions(setting: Setting, rows: Rows):
     """What each state is emitted with in the cells of a block, even and tilted; and what enters and is fed."""
-    into, fractions, shares = per_cell(setting.into), per_cell(setting.fractions), setting.shares.astype(PRECISION)
-    entering, fed = (part.astype(PRECISION) for part in (rows.entering, rows.emission))
+    into, fractions = per_cell(setting.into), per_cell(setting.fractions)
+    shares = jnp.asarray(setting.shares, layout.PRECISION)
+    entering, fed = (part.astype(layout.PRECISION) for part in (rows.entering, rows.emission))
     return into * fed[:1] + fractions * shares[:1], into * fed[1:] + fractions * shares[1:], entering, fed
 
 
@@ -172,7 +154,7 @@ def solved_drive(block: Block, absorbed, lost) -> Drive:
     """The same with what the cells feed to themselves."""
     i00, i01, i10, i11 = block.inverse
     total, tilt = absorbed
-    return Drive(jnp.stack([i00 * total + i01 * tilt, i10 * total + i11 * tilt]), None, -lost, None)
+    return Drive(jnp.stack([i00 * total + i01 * tilt, i10 * total + i11 * tilt]), gained=-lost)
 
 
 def index_drive(setting: Setting, shares, block: Block) -> Drive:
@@ -183,43 +165,52 @@ def index_drive(setting: Setting, shares, block: Block) -> Drive:
 
 
 def march_slopes(
-    setting: Setting, motion: Motion, step: Int[Array, ""], slopes: State, block: Block, rows: Rows,
-    driven: tuple[Drive, ...], fed, weights: Weights,
+    setting: Setting,
+    motion: Motion,
+    step: Int[Array, ""],
+    slopes: State,
+    block: Block,
+    rows: Rows,
+    driven: tuple[Drive, ...],
+    fed,
+    weights: Weights,
 ) -> tuple[State, Float[Array, "row direction=4 mass=3"]]:
     """The derivatives of the state after a block of rows, axes (direction, …), and of what arrives at z = 0.
 
     Weights that move add k′A to what is fed, and to the moments what they would carry; r adds what is fed itself.
     """
-    shells, into = slopes.fed.shape[-1], setting.into[:, None].astype(PRECISION)
+    shells, into = slopes.fed.shape[-1], setting.into[:, None].astype(layout.PRECISION)
 
     def first(row, slopes, cells, driven, fed, rows, weights, moving):
         (cell, driven, fed, absorbed), weights = row_of(row, shells, (cells, driven, fed, rows.absorbed), weights)
         moving = moving.own[:, row + 1 : row + 1 + shells]
-        absorbed, weights = absorbed.astype(PRECISION), jax.tree.map(lambda x: x.astype(PRECISION), weights)
+        absorbed, weights = jax.tree.map(lambda x: x.astype(layout.PRECISION), (absorbed, weights))
         none = jnp.zeros_like(fed)
         more = jnp.stack([none, moving[:1] * absorbed, moving[1:] * absorbed, fed])
         absorbed = jnp.stack([*driven, none])
-        return jax.vmap(lambda slopes, absorbed, more: absorb(slopes, cell, Drive(absorbed, more, None, None), weights))(
+        return jax.vmap(lambda slopes, absorbed, more: absorb(slopes, cell, Drive(absorbed, more), weights))(
             slopes, absorbed, more
         )
 
     def second(row, slopes, absorbed, emission, cells, gained, rows, weights, moving):
         (cell, gained, met), weights = row_of(row, shells, (cells, gained, rows), weights)
         moving = jax.tree.map(lambda x: x[..., row + 1 : row + 1 + shells], moving)
-        met, weights = jax.tree.map(lambda x: x.astype(PRECISION), (met, weights))
+        met, weights = jax.tree.map(lambda x: x.astype(layout.PRECISION), (met, weights))
         moved = [
-            moving.decay[i][:, None] * met.moments + moving.gain[i][:, None] * met.absorbed[None] + moving.bend[i][:, None] * met.above[None]
+            moving.decay[i][:, None] * met.moments
+            + moving.gain[i][:, None] * met.absorbed[None]
+            + moving.bend[i][:, None] * met.above[None]
             for i in range(2)
         ]
         none = jnp.zeros_like(moved[0])
         drive = Drive(None, None, jnp.stack([*gained, jnp.zeros_like(gained[0])]), jnp.stack([none, *moved, none]))
-        return jax.vmap(lambda slopes, absorbed, emission, drive: advance(slopes, absorbed, emission, cell, drive, weights, into))(
-            slopes, absorbed, emission, drive
-        )
+        return jax.vmap(
+            lambda slopes, absorbed, emission, drive: advance(slopes, absorbed, emission, cell, drive, weights, into)
+        )(slopes, absorbed, emission, drive)
 
     arrivals = []
     absorbs, gains = tuple(d.absorbed for d in driven), tuple(d.gained for d in driven)
-    for row in range(ROWS):
+    for row in range(layout.ROWS):
         pair = staged(step, partial(first, row), slopes, block.cell, absorbs, fed, rows, weights, motion.weights)
         slopes = staged(step, partial(second, row), slopes, *pair, block.cell, gains, rows, weights, motion.weights)
         arrivals.append(slopes.leaving[:, :, 0])
@@ -231,7 +222,7 @@ def block_slopes(
 ) -> tuple[State, Float[Array, "row direction=4 mass=3"]]:
     """The derivatives after a block of rows that has been solved."""
     run = partial(staged, step)
-    met = run(lambda rows: jax.tree.map(lambda *parts: jnp.stack([part.astype(PRECISION) for part in parts], axis=-2), *rows), rows)
+    met = run(stacked, rows)
     by_depth, by_share = _depth_slopes(step, block)
     absorbers = _with_lightest(setting, motion, step, nodes, block)
     others = _shape_slopes(step, block, absorbers, by_share)

@@ -19,6 +19,7 @@ from numpy.polynomial import chebyshev
 from numpy.polynomial.legendre import leggauss
 
 from jaxnu.relics import Relics
+from jaxnu.transport.special import polynomial
 
 LINE_AREA = 3.606170709478783
 """∫_{−∞}^∞ D(|v|) dv = 3ζ(3)."""
@@ -30,7 +31,7 @@ LINE_WIDTH = 6.852
 # Terms along x of the mean energies, by the bytes of a number.
 _MEAN_TERMS = {4: 8, 8: 12}
 
-# Terms that give −Li_s(−y)/y, s = 1 to 4, to the precision of the numbers: the singularity at y = −1 makes one gain 5.8.
+# Terms of −Li_s(−y)/y, s = 1 to 4, by the bytes of a number: the singularity at y = −1 makes a term gain 5.8.
 _TERMS = {4: (8, 7, 6, 6), 8: (13, 12, 12, 12)}
 
 
@@ -78,9 +79,7 @@ def polylogs(y: Float[Array, "*s"]) -> tuple[Float[Array, "*s"], ...]:
     return tuple(_over_exponential(order, y) for order in (1, 2, 3, 4))
 
 
-def line_shape_of(
-    x: Float[Array, "*s"], y: Float[Array, "*s"], polylogs: tuple[Float[Array, "*s"], ...]
-) -> LineShape:
+def line_shape_of(x: Float[Array, "*s"], y: Float[Array, "*s"], polylogs: tuple[Float[Array, "*s"], ...]) -> LineShape:
     """`line_shape` at x from y = e^{−x} and its `polylogs`."""
     l1, l2, l3, l4 = polylogs
     return LineShape(y * (x * l1 + l2), y * (x * l2 + 2 * l3), y * (x * l3 + 3 * l4), -x * (y / (1 + y)))
@@ -96,7 +95,10 @@ def _line_shape_jvp(primals, tangents):
 def line_shape_slopes(
     x: Float[Array, "*s"], y: Float[Array, "*s"], shape: LineShape, dx: Float[Array, "*s"]
 ) -> LineShape:
-    """The derivative of `shape` = `line_shape(x)` along dx: each is minus the derivative of the next, D′ = −x/(e^x + 1)."""
+    """The derivative of `shape` = `line_shape(x)` along dx, from y = e^{−x}.
+
+    Each function is minus the derivative of the next, and D′ = −x/(e^x + 1).
+    """
     occupied = y / (1 + y)
     curvature = occupied * (x * (1 - occupied) - 1)
     return LineShape(shape.slope * dx, -shape.value * dx, -shape.tail * dx, curvature * dx)
@@ -135,33 +137,6 @@ def shell_weights(
     w_near = jnp.where(thin, cubic_near, near_c - slope - beyond * far_v)
     w_far = jnp.where(thin, cubic_far, slope - far_c + beyond * near_v)
     return w_near, w_far
-
-
-@jax.custom_jvp
-def exponential_integral(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """e^x E₁(x) = ∫₀^∞ e^{−t}/(x + t) dt for x > 0, to 4e-4: ln(1 + r(x)/x) with r rising from e^{−γ_Euler} to 1."""
-    y = jnp.minimum(x, 1e9)
-    up, down = (0.5614594836, 24.847383, 93.41365, 42.775159), (1.0, 40.077433, 114.25712, 42.775159)
-    t = polynomial(up, y) / (polynomial(down, y) * x)
-    # ln(1 + t) that is exact for small t, without `log1p`, which a CPU does not vectorise.
-    u = 1 + t
-    return jnp.where(u == 1, t, t * jnp.log(u) / jnp.where(u == 1, 1.0, u - 1))
-
-
-@exponential_integral.defjvp
-def _exponential_integral_jvp(primals, tangents):
-    """(e^x E₁)′ = e^x E₁ − 1/x, which cancels for large x, where it is −1/[x(x + 2)] to 2/x²."""
-    (x,), (dx,) = primals, tangents
-    value, inverse = exponential_integral(x), 1 / x
-    return value, jnp.where(x > 1e3, -inverse / (x + 2), value - inverse) * dx
-
-
-def polynomial(coefficients, y):
-    """c₀ + c₁y + c₂y² + …"""
-    total = 0.0 * y
-    for c in coefficients[::-1]:
-        total = c + y * total
-    return total
 
 
 @cache
