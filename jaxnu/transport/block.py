@@ -19,6 +19,7 @@ from jaxnu.transport.march import Cell, Drive, feedback, prepare, source_drive
 from jaxnu.transport.response import (
     Absorber,
     Box,
+    Escape,
     Moments,
     ShellResponse,
     Thickness,
@@ -123,7 +124,7 @@ class Block(NamedTuple):
     moments: Moments
     thickness: Thickness
     wing: Wing
-    escape: Float[Array, "mass=3 row shell"]
+    escape: Escape
     box: Box
     response: ShellResponse
     inverse: Float[Array, "four=4 row shell"]

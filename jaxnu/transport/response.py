@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxnu.transport.line import ShellDepth
-from jaxnu.transport.special import exponential_integral, polynomial
+from jaxnu.transport.special import exponential_integral, exponential_slope, polynomial
 
 
 class Box(NamedTuple):
@@ -120,14 +120,23 @@ def second_moment(depth: Float[Array, "*s"]) -> tuple[Float[Array, "*s"], Float[
 
 
 def moment_slopes(depth: Float[Array, "*s"], moments: Moments) -> Moments:
-    """τ d/dτ of `moments`: −τ(φ₀ + φ₁)/2, −τ(φ₀ + 2φ₂ − ⅔ − φ₁)/2, and φ₂'s by its series or from φ₁'s."""
+    """τ d/dτ of `moments`, in forms that do not cancel, neither in thin nor in opaque shells.
+
+    Of 1 − e^{−τ} τe^{−τ}; of 1 − φ₀ τ(φ₀ + φ₁)/2 = 1 − e^{−τ} − (1 − φ₀); of φ₁ −τ(φ₀ + 2φ₂ − ⅔ − φ₁)/2 = 2φ₀′ + e^{−τ}
+    − φ₁; of φ₂ by its series or φ₁′ + 2(φ₁′ − φ₁/τ)/τ.
+    """
     lost, even, first, second = moments
     small = depth < 1.0
     thin, inverse = jnp.where(small, depth, 0.0), 1 / jnp.where(small, 1.0, depth)
-    first_slope = -0.5 * depth * (1 / 3 - even + 2 * second - first)
+    first_slope = jnp.where(
+        small,
+        -0.5 * thin * (1 / 3 - even + 2 * second - first),
+        1 - lost - first - 2 * (lost - even) * inverse,
+    )
     series = thin * thin * polynomial([(n + 2) * c for n, c in enumerate(_SECOND)], thin)
     second_slope = jnp.where(small, series, first_slope + 2 * (first_slope - first) * inverse)
-    return Moments(depth * (1 - lost), 0.5 * depth * (1 - even + first), first_slope, second_slope)
+    even_slope = jnp.where(small, 0.5 * thin * (1 - even + first), lost - even)
+    return Moments(depth * (1 - lost), even_slope, first_slope, second_slope)
 
 
 class Thickness(NamedTuple):
@@ -167,33 +176,38 @@ def wing(absorber: Absorber) -> Wing:
     return Wing(jnp.clip(thin / jnp.maximum(thick, 1.0), 1e-10, 0.99), end(mean, exit), end(1 - mean, entry))
 
 
-def wing_escape(depth: Float[Array, "*s"], share: Float[Array, "*s"], lost: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """What escapes through the thin edge of an exponential wing, ∫ds e^{−τ(s)} = [f(q) − e^{−τ} f(q + τ)]/L.
+class Escape(NamedTuple):
+    """What escapes through the thin edge of an exponential wing; f(q) and f(q + τ) of `wing_escape`."""
 
-    f(x) = e^x E₁(x), e^{−L} = `share` and q = τ/(e^L − 1).
-    """
+    value: Float[Array, "*s"]
+    thin: Float[Array, "*s"]
+    thick: Float[Array, "*s"]
+
+
+def wing_escape(depth: Float[Array, "*s"], share: Float[Array, "*s"], lost: Float[Array, "*s"]) -> Escape:
+    """∫ds e^{−τ(s)} = [f(q) − e^{−τ} f(q + τ)]/L, f(x) = e^x E₁(x), e^{−L} = `share` and q = τ/(e^L − 1)."""
     present = _present(depth)
     start = present * share / (1 - share)
-    behind = (1 - lost) * exponential_integral(start + present)
-    return (exponential_integral(start) - behind) / -jnp.log(share)
+    thin, thick = exponential_integral(start), exponential_integral(start + present)
+    return Escape((thin - (1 - lost) * thick) / -jnp.log(share), thin, thick)
 
 
 def wing_escape_slopes(
-    depth: Float[Array, "*s"], share: Float[Array, "*s"], moments: Moments, escape: Float[Array, "*s"]
+    depth: Float[Array, "*s"], share: Float[Array, "*s"], lost: Float[Array, "*s"], escape: Escape
 ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
-    """τ d/dτ and d/ds of `wing_escape`, s = `share`, in which all exponential integrals drop out.
+    """τ d/dτ and d/ds of the escape e, s = `share`, with h(x) = x f′(x).
 
-    τ[s e/(1 − s) − φ₀/L] and e τ/(1 − s)² − (1/s − e^{−τ})/[(1 − s)L] + e/(sL).
+    [h(q) + e^{−τ}(τ f(q + τ) − h(q + τ))]/L and [h(q)/s − e^{−τ} h(q + τ)]/[(1 − s)L] + e/(sL).
     """
-    inverse, growth, per_share = 1 / (1 - share), -1 / jnp.log(share), 1 / share
-    by_depth = depth * (share * inverse * escape - (1 - moments.even) * growth)
-    by_share = escape * depth * inverse**2 - (per_share - 1 + moments.lost) * inverse * growth
-    return by_depth, by_share + escape * per_share * growth
+    present = _present(depth)
+    start, survival, growth = present * share / (1 - share), 1 - lost, -1 / jnp.log(share)
+    thin, thick = exponential_slope(start, escape.thin), exponential_slope(start + present, escape.thick)
+    by_depth = (thin + survival * (present * escape.thick - thick)) * growth
+    by_share = ((thin / share - survival * thick) / (1 - share) + escape.value / share) * growth
+    return by_depth, by_share
 
 
-def box(
-    absorber: Absorber, thickness: Thickness, wing: Wing, escape: Float[Array, "*s"], even: Float[Array, "*s"]
-) -> Box:
+def box(absorber: Absorber, thickness: Thickness, wing: Wing, escape: Escape, even: Float[Array, "*s"]) -> Box:
     """The box of a line in a shell, and the one for the other direction; `even` is 1 − φ₀.
 
     For τ → 0 only the mean place of absorption counts: a box of the line's width about it, cut at the edges of the
@@ -209,7 +223,7 @@ def box(
     start, end = mean - half, mean + half
     reach = width / 2 * thickness.spread
     near, far = jnp.clip(middle - reach, 0.0, 1.0), jnp.clip(middle + reach, 0.0, 1.0)
-    clear = jnp.clip((escape - 1 + even) / (even + 1e-6), 0.0, 1.0)
+    clear = jnp.clip((escape.value - 1 + even) / (even + 1e-6), 0.0, 1.0)
     return Box(
         start + rises * (clear - start) - falls * start + within * (near - start),
         end + rises * (1 - end) + falls * (wing.last - end) + within * (far - end),

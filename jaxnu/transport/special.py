@@ -20,10 +20,15 @@ def exponential_integral(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 @exponential_integral.defjvp
 def _exponential_integral_jvp(primals, tangents):
-    """(e^x E₁)′ = e^x E₁ − 1/x, which cancels for large x, where it is −1/[x(x + 2)] to 2/x²."""
     (x,), (dx,) = primals, tangents
-    value, inverse = exponential_integral(x), 1 / x
-    return value, jnp.where(x > 1e3, -inverse / (x + 2), value - inverse) * dx
+    value = exponential_integral(x)
+    return value, exponential_slope(x, value) / x * dx
+
+
+def exponential_slope(x: Float[Array, "*s"], value: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """x (e^x E₁)′ = x e^x E₁ − 1 for `value` = e^x E₁, which cancels for large x: there a rational form, to 2e-3."""
+    far = jnp.maximum(x, 4.0)
+    return jnp.where(x > 4.0, -(1 + 1.43 / far) / (far + 3.43 + 1.374 / far), x * value - 1)
 
 
 def polynomial(coefficients, y):

@@ -24,6 +24,7 @@ from jaxnu.transport.line import Line, crossing_slopes
 from jaxnu.transport.march import Drive, State, Weights, absorb, advance, source_drive
 from jaxnu.transport.response import (
     Absorber,
+    Escape,
     ShellResponse,
     absorber,
     box,
@@ -100,13 +101,13 @@ def _depth_slopes(step: Int[Array, ""], block: Block) -> tuple[ShellResponse, Ar
     run, push, absorbers = partial(staged, step), partial(pushed, step), block.absorber
     only_depth = _moving(Absorber, depth=absorbers.depth)
     parts = run(moment_slopes, absorbers.depth, block.moments)
-    by_depth, by_share = run(wing_escape_slopes, absorbers.depth, block.wing.share, block.moments, block.escape)
+    by_depth, by_share = run(wing_escape_slopes, absorbers.depth, block.wing.share, block.moments.lost, block.escape)
     thick = push(thickness, (absorbers.depth,), (absorbers.depth,))
     ends = push(wing, (absorbers,), (only_depth,))
     boxes = push(
         box,
         (absorbers, block.thickness, block.wing, block.escape, block.moments.even),
-        (_moving(Absorber), thick, ends, by_depth, parts.even),
+        (_moving(Absorber), thick, ends, _moving(Escape, value=by_depth), parts.even),
     )
     return push(response, (block.box, block.moments), (boxes, parts)), by_share
 
@@ -119,7 +120,7 @@ def _shape_slopes(step: Int[Array, ""], block: Block, absorbers: Absorber, by_sh
     boxes = push(
         lambda absorbers, wing, escape: box(absorbers, block.thickness, wing, escape, block.moments.even),
         (block.absorber, block.wing, block.escape),
-        (absorbers, ends, by_share * ends.share),
+        (absorbers, ends, _moving(Escape, value=by_share * ends.share)),
     )
     return push(lambda box: response(box, block.moments), (block.box,), (boxes,))
 
