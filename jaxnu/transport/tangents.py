@@ -74,7 +74,7 @@ def step_slopes(setting: Setting, block: Block, line: Line, epsilon):
     return fall_across(setting, epsilon), slopes
 
 
-def _moving(kind: Any, **changes: Array) -> Any:
+def _moving(kind: Any, **changes: Any) -> Any:
     """Of all fields of `kind`, only some move."""
     return kind(**{name: changes.get(name) for name in kind._fields})
 
