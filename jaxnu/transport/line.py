@@ -77,28 +77,15 @@ def rate_factor(
 
 
 class Crossing(NamedTuple):
-    """∫D dv across a shell in weights of its near and far edge, the share with v > 0, and how central the line is."""
+    """∫D dv across a shell, in weights of its near and far edge."""
 
     near: Float[Array, "*s"]
     far: Float[Array, "*s"]
-    above: Float[Array, "*s"]
-    central: Float[Array, "*s"]
 
 
 def crossing(near: Line, far: Line, step: Float[Array, "..."]) -> Crossing:
-    """How the line is crossed between two redshifts, between which v falls by `step`.
-
-    A shell may hold the centre of the line, v = 0, or one of its wings. As the centre moves out of the shell it becomes
-    a wing smoothly: with shares p and n of the depth on either side of it, the line counts as inside with h³(10
-    − 15h + 6h²), h = 4pn.
-    """
-    weight_near, weight_far = thermal.shell_weights(near.v, near.shape, far.v, far.shape, step)
-    above = _beyond(far.v, far.shape.tail) - _beyond(near.v, near.shape.tail)
-    below = _beyond(-near.v, near.shape.tail) - _beyond(-far.v, far.shape.tail)
-    both = above + below
-    share = jnp.clip(above / jnp.where(both > 1e-18, both, 1.0), 0.0, 1.0)  # a smaller square has no inverse
-    central = 4 * share * (1 - share)
-    return Crossing(weight_near, weight_far, share, central**3 * (10 - 15 * central + 6 * central**2))
+    """How the line is crossed between two redshifts, between which v falls by `step`."""
+    return Crossing(*thermal.shell_weights(near.v, near.shape, far.v, far.shape, step))
 
 
 def crossing_slopes(
@@ -106,23 +93,10 @@ def crossing_slopes(
 ) -> Crossing:
     """The derivative of `crossing` along those of the lines.
 
-    Of the weights, exactly: w′_near = D v′_near − c and w′_far = c − D v′_far, c = (w_near v′_near + w_far v′_far)/Δv.
+    Exactly, w′_near = D v′_near − c and w′_far = c − D v′_far with c = (w_near v′_near + w_far v′_far)/Δv.
     """
-    rise, fall = near.shape.value * by_near.v, far.shape.value * by_far.v
     common = (crossing.near * by_near.v + crossing.far * by_far.v) / jnp.maximum(step, 1e-12)
-    above = jnp.where(near.v > 0, rise, 0.0) - jnp.where(far.v > 0, fall, 0.0)
-    below = jnp.where(near.v < 0, rise, 0.0) - jnp.where(far.v < 0, fall, 0.0)
-    both = crossing.near + crossing.far
-    share = (above * (1 - crossing.above) - below * crossing.above) / jnp.where(both > 1e-18, both, 1.0)
-    central = 4 * crossing.above * (1 - crossing.above)
-    return Crossing(
-        rise - common, common - fall, share, 120 * (central * (1 - central)) ** 2 * (1 - 2 * crossing.above) * share
-    )
-
-
-def _beyond(v, tail):
-    """∫ D over the half-line beyond v, and over no more than that of its sign: half of the area for v < 0."""
-    return jnp.where(v > 0, tail, 0.5 * thermal.LINE_AREA)
+    return Crossing(near.shape.value * by_near.v - common, common - far.shape.value * by_far.v)
 
 
 class ShellDepth(NamedTuple):
@@ -145,17 +119,23 @@ class ShellDepth(NamedTuple):
 
 
 def shell_depth(crossing: Crossing, near: Line, far: Line, step: Float[Array, "..."]) -> ShellDepth:
-    """The parts of a crossing between the lines at two redshifts."""
+    """The parts of a crossing between the lines at two redshifts.
+
+    A shell holds the centre of the line, v = 0, or one of its wings. The switch is a hard one: what is written for the
+    two meets to a few 1e-4 of a flux, and a smooth passage would put that difference into derivatives.
+    """
     at_near, at_far = crossing.near * near.depth, crossing.far * far.depth
-    depth, outside = at_near + at_far, 1 - crossing.central
-    wing, density = outside * depth, outside * step
+    depth = at_near + at_far
+    rises, falls = far.v > 0, near.v < 0
+    wing = rises | falls
+    density = jnp.where(wing, step, 0.0)
     return ShellDepth(
         at_near,
         at_far,
         depth * thermal.LINE_WIDTH / jnp.maximum(step, 1e-3),
-        crossing.central * depth * jnp.clip(near.v, 0.0, step) / jnp.maximum(step, 1e-3),
-        crossing.above * wing,
-        (1 - crossing.above) * wing,
+        jnp.where(wing, 0.0, depth * jnp.clip(near.v, 0.0, step) / jnp.maximum(step, 1e-3)),
+        jnp.where(rises, depth, 0.0),
+        jnp.where(falls, depth, 0.0),
         density * near.shape.value * near.depth,
         density * far.shape.value * far.depth,
     )
