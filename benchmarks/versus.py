@@ -44,7 +44,7 @@ def main() -> None:
 
 def _start(python: Path, mesh: list[str]) -> subprocess.Popen:
     command = [python, __file__, "--worker", *mesh]
-    environment = os.environ | ONE_THREAD
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | ONE_THREAD
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 

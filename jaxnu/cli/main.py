@@ -64,6 +64,8 @@ def _set_up_jax() -> None:
     # What compiles fast is kept too: there are many such programs.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # XLA's own caches would put the folder's path into every key: a cache that is copied or moved would not hit.
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(caches / "jaxnu"))
