@@ -25,6 +25,7 @@ class LmuLtau(eqx.Module):
     dark_mass: Float[Array, ""] = param("mass of the dark fermion", "MeV", default=0.0)
     charges: Inexact[Array, "..."] = param("charge matrix Q in (e, μ, τ)", default=(0.0, 1.0, -1.0))
     prefactor: Float[Array, ""] = param("cross section / [(1/6π) form]", default=1.0)
+    channels: str = eqx.field(static=True, default="narrow")
 
     def __check_init__(self) -> None:
         require(self.mass > 0, f"mass of the Z′ must be positive (MeV), got {self.mass}")

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 from jaxnu.relics import Relics
 from jaxnu.spectra import Spectrum
 from jaxnu.transport import layout
+from jaxnu.transport.exchange import Exchange
 from jaxnu.transport.injection import Injection, shell_shares
 from jaxnu.transport.layout import Nodes, diagonals, per_cell
 from jaxnu.transport.line import Crossing, Line, ShellDepth, crossing, detuning, rate_factor, shell_depth
@@ -52,6 +53,8 @@ class Setting(NamedTuple):
     sources: Injection
     shares: Float[Array, "pair=2 1 shell"] | None
     """Of the sources in the flux, where they are the same at every energy."""
+    exchange: Exchange | None
+    """If there is more than the narrow resonance."""
 
 
 def coordinates(alpha, nearness, epsilon):
@@ -153,12 +156,38 @@ def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
     into, fractions = per_cell(setting.into), per_cell(setting.fractions)
     matrix, inverse = run(feedback, responses, into, own)
     cell = run(prepare, responses, matrix, inverse, into)
-    shares = setting.shares
-    if shares is None:
-        shares = run(source_shares, setting, nodes.log_energy, nodes.log_free)
+    shares = shares_of(setting, step, nodes)
     drive = run(source_drive, responses, inverse, fractions, shares.astype(layout.PRECISION))
     emitted = setting.fractions[:, None, None] * shares[:1]
     return Block(
         *(epsilon, ratio, offset, decline, line, fall, crossed, targets, absorbers, parts, thick, wings, escape),
         *(boxes, responses, inverse, cell, drive, emitted),
     )
+
+
+def absorbers_of(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Absorber:
+    """The narrow resonance of all targets in the cells of a block."""
+    run = partial(staged, step)
+    epsilon, ratio, offset = run(coordinates, setting.alpha, setting.nearness, nodes.epsilon)
+    v, decline = run(detunings, setting, epsilon, ratio, offset)
+    shape = run(lambda v, *others: line_shape_of(jnp.abs(v), *others), v, decline, run(polylogs, decline))
+    line = Line(v, shape, run(strength, setting, setting.series, v, epsilon, ratio))
+    fall, crossed = run(crossings, setting, epsilon, line)
+    targets = run(target_depths, crossed, line, fall)
+    return run(absorber, setting.couplings, targets)
+
+
+def responses_of(step: Int[Array, ""], absorbers: Absorber) -> ShellResponse:
+    """What the cells of a block do with one neutrino."""
+    run = partial(staged, step)
+    parts = run(moments, absorbers.depth, *run(second_moment, absorbers.depth))
+    wings, thick = run(wing, absorbers), run(thickness, absorbers.depth)
+    escape = run(wing_escape, absorbers.depth, wings.share, parts.lost)
+    return run(response, run(box, absorbers, thick, wings, escape, parts.even), parts)
+
+
+def shares_of(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Float[Array, "pair=2 ..."]:
+    """The sources' shares in the cells of a block."""
+    if setting.shares is not None:
+        return setting.shares
+    return staged(step, source_shares, setting, nodes.log_energy, nodes.log_free)

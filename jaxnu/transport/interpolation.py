@@ -11,19 +11,21 @@ from jaxtyping import Array, Float, Int
 
 
 def cell_weights(
-    width: Float[Array, "cell"], growth: Float[Array, "cell"]
+    width: Float[Array, "cell"], growth: Float[Array, "cell"], points: int = 4
 ) -> tuple[Float[Array, "cell"], Float[Array, "cell"], Float[Array, "cell"]]:
     """(w₀, w₁, w₂) with ∫dx e^{growth·y} f over each cell = w₀f₀ + w₁f₁ + w₂f₂, y in [0, 1] across the cell.
 
     f is the parabola through the nodes at both ends and the next node above: the line plus f[x₀, x₁, x₂](x − x₀)(x −
     x₁). Of the latter less is taken where the next cell is narrower, whose slope says little about a wide one, and
-    none in the topmost cell.
+    none in the topmost cell. By Gauss–Legendre up to where e^{growth·y} has fallen to e^−20.
     """
-    points, weights = np.polynomial.legendre.leggauss(4)
+    places, weights = np.polynomial.legendre.leggauss(points)
     lower, upper, bulge = 0.0 * growth, 0.0 * growth, 0.0 * growth
-    for y, w in zip((points + 1) / 2, weights / 2, strict=True):
-        value = float(w) * jnp.exp(float(y) * growth)
-        lower, upper, bulge = lower + float(1 - y) * value, upper + float(y) * value, bulge + float(y * (1 - y)) * value
+    reach = jnp.minimum(20 / jnp.maximum(-growth, 1.0), 1.0)
+    for place, w in zip((places + 1) / 2, weights / 2, strict=True):
+        y = float(place) * reach
+        value = float(w) * reach * jnp.exp(y * growth)
+        lower, upper, bulge = lower + (1 - y) * value, upper + y * value, bulge + y * (1 - y) * value
     above = jnp.concatenate([width[1:], jnp.ones_like(width[:1])])
     taken = jnp.concatenate([jnp.minimum(width[1:] / width[:-1], 1.0) ** 2, jnp.zeros_like(width[:1])])
     bend = taken * width**2 * bulge / (width + above)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnu.transport.march import Weights
+from jaxnu.transport.march import PowerWeights, Weights
 
 ROWS = 8
 """Rows in a block: as many as keep its arrays in a CPU's cache."""
@@ -31,7 +31,7 @@ class Nodes(NamedTuple):
     log_energy: Float[Array, "*s node"]
     log_free: Float[Array, "*s node"]
     epsilon: Float[Array, "*s node"]
-    weights: Weights
+    weights: Weights | PowerWeights
 
 
 def windows(nodes: Nodes, shells: int, last: float = 1.0) -> Nodes:
@@ -54,7 +54,7 @@ def windows(nodes: Nodes, shells: int, last: float = 1.0) -> Nodes:
 
     weights = (seen(values, 0.0, after) for values, after in zip(nodes.weights, (0.0, last, 0.0, 0.0), strict=True))
     log_energy, log_free, epsilon = (seen(values, "edge", "edge") for values in nodes[:3])
-    return Nodes(log_energy, log_free, epsilon, Weights(*weights))
+    return Nodes(log_energy, log_free, epsilon, type(nodes.weights)(*weights))
 
 
 def diagonals(window: Float[Array, "*s length"], rows: int, columns: int) -> Float[Array, "*s row column"]:

@@ -29,6 +29,15 @@ class Weights(NamedTuple):
     bend: Float[Array, "moment=3 *s"]
 
 
+class PowerWeights(NamedTuple):
+    """Per moment, on the way to the next node: M ← decay M + gain P + bend P⁺, and the weight of the node itself."""
+
+    own: Float[Array, "moment *s"]
+    decay: Float[Array, "moment *s"]
+    gain: Float[Array, "moment *s"]
+    bend: Float[Array, "moment *s"]
+
+
 class State(NamedTuple):
     """What the march carries, per shell; pairs are (total, tilt)."""
 

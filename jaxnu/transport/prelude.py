@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnu.evolutions import SingleRedshift
@@ -16,12 +18,15 @@ from jaxnu.sources import mass_fractions
 from jaxnu.spectra import PowerLaw
 from jaxnu.transport import layout
 from jaxnu.transport.block import Setting
+from jaxnu.transport.coupled import CoupledState, nothing
+from jaxnu.transport.exchange import exchange
 from jaxnu.transport.injection import log_free_flux, power_law_shares, shell_injection
 from jaxnu.transport.interpolation import cell_weights
 from jaxnu.transport.layout import Nodes, windows
 from jaxnu.transport.line import depth_scale, path_factor, reduced_energy, reduced_masses
-from jaxnu.transport.march import State, Weights, kernel_sum
+from jaxnu.transport.march import PowerWeights, State, Weights, kernel_sum
 from jaxnu.transport.mesh import Resolution, log_energy_nodes, shell_edges
+from jaxnu.transport.powers import MOMENTS
 from jaxnu.transport.tangents import Motion
 from jaxnu.transport.thermal import mean_energies
 from jaxnu.universe import Universe
@@ -35,7 +40,7 @@ class Prelude(NamedTuple):
     one_plus_z: Float[Array, "edge"]
     setting: Setting
     seen: Nodes
-    start: State
+    start: State | CoupledState
 
 
 def prelude(universe: Universe, resolution: Resolution) -> Prelude:
@@ -44,7 +49,8 @@ def prelude(universe: Universe, resolution: Resolution) -> Prelude:
     one_plus_z = shell_edges(universe, resolution)
     around = setting(universe, one_plus_z)
     log_free = log_free_flux(around.spectrum, around.sources, x)
-    nodes = Nodes(x[::-1], log_free[::-1], reduced_energy(universe, x[::-1]), march_weights(x, log_free))
+    weights = (march_weights if around.exchange is None else power_weights)(x, log_free)
+    nodes = Nodes(x[::-1], log_free[::-1], reduced_energy(universe, x[::-1]), weights)
     return Prelude(x, log_free, one_plus_z, around, windows(nodes, resolution.shells), _start(universe, around))
 
 
@@ -71,6 +77,7 @@ def setting(universe: Universe, one_plus_z: Float[Array, "edge"]) -> Setting:
         spectrum,
         sources,
         shares,
+        None if universe.mediator.channels == "narrow" else exchange(universe, one_plus_z),
     )
 
 
@@ -81,13 +88,21 @@ def _series(universe: Universe, alpha, nearness):
 
 
 def march_weights(log_energy: Float[Array, "node"], log_free: Float[Array, "node"]) -> Weights:
-    """The march's weights at nodes from the highest energy, for fluxes relative to the free one.
+    """The march's weights at nodes from the highest energy, for fluxes relative to the free one."""
+    own, decay, gain, bend = _moment_weights(log_energy, log_free, np.arange(3.0), 4)
+    return Weights(kernel_sum(own), decay, gain, bend)
 
-    That grows by e^growth from a node to the one below, times x^m.
-    """
+
+def power_weights(log_energy: Float[Array, "node"], log_free: Float[Array, "node"]) -> PowerWeights:
+    """The same for all `MOMENTS`."""
+    return PowerWeights(*_moment_weights(log_energy, log_free, MOMENTS, 12))
+
+
+def _moment_weights(log_energy, log_free, powers: np.ndarray, points: int):
+    """A moment of power p grows by e^growth from a node to the one below, times x^p."""
     width = jnp.diff(log_energy)
-    growth = jnp.diff(log_free)[None, :] - jnp.arange(3.0, dtype=width.dtype)[:, None] * width[None, :]
-    here, next_, third = jax.vmap(cell_weights, (None, 0))(width, growth)
+    growth = jnp.diff(log_free)[None, :] - jnp.asarray(powers, dtype=width.dtype)[:, None] * width[None, :]
+    here, next_, third = jax.vmap(partial(cell_weights, points=points), (None, 0))(width, growth)
     decay = jnp.exp(growth)
     none, one = jnp.zeros_like(here[:, :1]), jnp.ones_like(here[:, :1])
     # The topmost node has nothing above it; below the last one, moments stay as they are.
@@ -96,16 +111,18 @@ def march_weights(log_energy: Float[Array, "node"], log_free: Float[Array, "node
         jnp.concatenate(parts, axis=1)
         for parts in ((one, decay), (own[:, :1], decay * own[:, 1:] + next_), (none, third))
     )
-    return Weights(kernel_sum(own)[::-1], decay[:, ::-1], gain[:, ::-1], bend[:, ::-1])
+    return own[:, ::-1], decay[:, ::-1], gain[:, ::-1], bend[:, ::-1]
 
 
-def _start(universe: Universe, around: Setting) -> State:
+def _start(universe: Universe, around: Setting) -> State | CoupledState:
     """Nothing anywhere, but for the neutrinos of a single redshift that enter the farthest shell."""
     shells, fractions = around.nearness.size - 1, around.fractions
     single = isinstance(universe.source.evolution, SingleRedshift)
     far = fractions if single else jnp.zeros_like(fractions)
     pair = jnp.zeros((2, shells), dtype=far.dtype)
     leaving = jnp.concatenate([jnp.zeros((3, shells), dtype=far.dtype), far[:, None]], axis=1)
+    if around.exchange is not None:
+        return nothing(leaving)
     return State(leaving, jnp.stack([pair] * 3), pair, pair)
 
 

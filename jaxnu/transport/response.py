@@ -87,6 +87,23 @@ def absorber(couplings: Float[Array, "mass=3 target=3"], targets: ShellDepth) ->
     return Absorber(depth, *parts)
 
 
+def with_even(absorber: Absorber, even: Float[Array, "*s"]) -> Absorber:
+    """The same with a depth that is even across the shell, which counts half as rising and half as falling."""
+    depth, mean, width, middle, rising, falling, exit, entry = absorber
+    total = depth + even
+    line, even = depth / _present(total), even / _present(total)
+    return Absorber(
+        total,
+        line * mean + even / 2,
+        line * width + even,
+        middle,
+        line * rising + even / 2,
+        line * falling + even / 2,
+        line * exit + even,
+        line * entry + even,
+    )
+
+
 def _present(depth):
     """The depth, or 1 where no precision tells it from zero."""
     return jnp.where(depth > 1e-15, depth, 1.0)

@@ -31,6 +31,7 @@ from jaxnu.mediators import neutrino_branching
 from jaxnu.spectra import PowerLaw
 from jaxnu.transport import layout
 from jaxnu.transport.block import prepared
+from jaxnu.transport.coupled_block import coupled_cells, coupled_march
 from jaxnu.transport.line import depth_scale
 from jaxnu.transport.mesh import Resolution
 from jaxnu.transport.prelude import Prelude, motion, prelude
@@ -43,6 +44,8 @@ from jaxnu.universe import Universe
 def _values(universe: Universe, resolution: Resolution, unrolled: bool = True) -> Solution:
     """The solution, by a `lax.scan` over blocks of rows."""
     before = prelude(universe, resolution)
+    if before.setting.exchange is not None:
+        return _coupled_values(universe, before)
 
     def block(carry, step_and_nodes):
         (state, sums), (step, nodes) = carry, step_and_nodes
@@ -55,6 +58,18 @@ def _values(universe: Universe, resolution: Resolution, unrolled: bool = True) -
     start = before.start, jnp.zeros((2, resolution.shells + layout.ROWS - 1), dtype=before.log_energy.dtype)
     (state, _), rows = jax.lax.scan(jax.checkpoint(block, prevent_cse=False), start, _steps(before))
     return _solution(universe, before, state, *rows)
+
+
+def _coupled_values(universe: Universe, before: Prelude) -> Solution:
+    """The solution with all channels."""
+
+    def block(state, step_and_nodes):
+        step, nodes = step_and_nodes
+        return coupled_march(before.setting, step, state, coupled_cells(before.setting, step, nodes), nodes.weights)
+
+    _, rows = jax.lax.scan(jax.checkpoint(block, prevent_cse=False), before.start, _steps(before))
+    nothing = jnp.zeros_like(before.log_energy[0])
+    return Solution(before.log_energy, before.log_free, _by_node(before, rows), nothing, nothing)
 
 
 @partial(jax.jit, static_argnums=1)
@@ -126,7 +141,7 @@ def _propagated_jvp(resolution: Resolution, primals: tuple, tangents: tuple) -> 
 
 def _beyond_directions(universe: Universe, moves: Any) -> bool:
     """Whether leaves move that act by more than κ, r, the resonances' energies, the lightest mass and the index."""
-    if not isinstance(universe.source.spectrum, PowerLaw):
+    if not isinstance(universe.source.spectrum, PowerLaw) or universe.mediator.channels != "narrow":
         return True
     mediator, spectrum = moves.mediator, moves.source.spectrum
     covered = [mediator.mass, mediator.coupling, mediator.prefactor, mediator.dark_coupling, mediator.dark_mass]

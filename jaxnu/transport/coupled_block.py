@@ -1,0 +1,78 @@
+"""A block of rows with all channels: what it needs before the march, and the march."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxnu.transport import coupled, layout
+from jaxnu.transport.block import Setting, absorbers_of, responses_of, shares_of
+from jaxnu.transport.coupled import CoupledCell, CoupledState
+from jaxnu.transport.exchange import depths, poles, rates, spread
+from jaxnu.transport.layout import Nodes, diagonals
+from jaxnu.transport.march import PowerWeights, kernel_sum
+from jaxnu.transport.response import with_even
+from jaxnu.transport.staging import staged
+
+
+def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> CoupledCell:
+    """All that a block of rows needs before the march."""
+    run = partial(staged, step)
+    exchange, shells = setting.exchange, setting.nearness.shape[0] - 1
+    assert exchange is not None
+    line = absorbers_of(setting, step, nodes)
+    edges = diagonals(nodes.epsilon, layout.ROWS + 1, shells + 1)[None].astype(layout.PRECISION)
+    epsilon = diagonals(nodes.epsilon[1:], layout.ROWS, shells)[None].astype(layout.PRECISION)
+    found = run(rates, exchange, run(poles, exchange, edges), epsilon)
+    smooth = run(depths, exchange, found)
+    absorbers = run(with_even, line, smooth.even)
+    response = responses_of(step, absorbers)
+    contents = run(coupled.content, response, absorbers.depth, smooth)
+    daughters = run(spread, exchange, found)
+    into = setting.into.astype(layout.PRECISION)
+    own = diagonals(nodes.weights.own[..., 1:], layout.ROWS, shells).astype(layout.PRECISION)
+    feeding = run(coupled.own_feeding, exchange, into, daughters, own)
+    resonant = kernel_sum(own[1:4])
+    matrix = run(coupled.system, contents, feeding, into, resonant)
+    for k in range(6):
+        matrix = run(partial(coupled.eliminated, k=k), matrix)
+    shares = shares_of(setting, step, nodes).astype(layout.PRECISION)
+    shares = jnp.broadcast_to(shares, (2, layout.ROWS, shells))
+    emitted = setting.fractions.astype(layout.PRECISION)[None, :, None, None] * shares[:, None]
+    escape = jnp.stack([1 - response.even_lost, response.tilted_escape])
+    return CoupledCell(response.lost, escape, contents, feeding, matrix, daughters, resonant, emitted)
+
+
+class CoupledSums(NamedTuple):
+    """Lost and emitted, of all states, per cell of a row."""
+
+    lost: Float[Array, "shell"]
+    emission: Float[Array, "shell"]
+
+
+def coupled_march(
+    setting: Setting, step: Int[Array, ""], state: CoupledState, cells: CoupledCell, weights: PowerWeights
+) -> tuple[CoupledState, Float[Array, "row mass=3"]]:
+    """The state after a block of rows, and what arrives at z = 0 in each."""
+    exchange, shells = setting.exchange, setting.nearness.shape[0] - 1
+    assert exchange is not None
+    into = setting.into.astype(layout.PRECISION)
+    run = partial(staged, step)
+
+    def one(state, row):
+        cell, now = layout.row_of(row, shells, cells, weights)
+        now = jax.tree.map(lambda x: x.astype(layout.PRECISION), now)
+        entering = state.leaving[:, 1:].astype(layout.PRECISION)
+        known = run(coupled.known, exchange, state, cell.spread)
+        emission = run(coupled.solved, known, cell, entering, into)
+        content, resonant, leaving = run(coupled.contained, emission, cell, entering)
+        given = run(coupled.given, exchange, into, cell.spread, content, resonant)
+        moments = run(coupled.carried, state, given, now)
+        leaving = jnp.concatenate([leaving.astype(state.leaving.dtype), state.leaving[:, -1:]], axis=1)
+        return CoupledState(leaving, moments, given), leaving[:, 0]
+
+    return jax.lax.scan(one, state, jnp.arange(layout.ROWS))

@@ -1,0 +1,257 @@
+"""What all channels do in a cell, apart from the narrow resonance: depths, and what comes out of a scattering.
+
+Relics count as one target at the mean of their effective mass (`targets`), at y = s/m_Z′²; near the resonance its
+propagator is spread over two poles that keep variance and area. Depths are those of a shell, even across it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxnu.channels import f_i, f_n, f_t, f_tu, f_zz, flavour_factors, relative_width
+from jaxnu.cosmology import expansion
+from jaxnu.daughters import daughter_flavours
+from jaxnu.mediators import LmuLtau, neutrino_branching, pair_strength
+from jaxnu.neutrinos import charge_matrix
+from jaxnu.relics import temperature_today
+from jaxnu.transport import boson_pairs, layout
+from jaxnu.transport.line import depth_scale, path_factor
+from jaxnu.transport.powers import POWERS, TERMS
+from jaxnu.transport.targets import target
+from jaxnu.transport.thermal import LINE_AREA
+from jaxnu.universe import Universe
+
+
+class Exchange(NamedTuple):
+    """What all cells share: y ε₀ and relative thermal widths at the edges, y ε₀ in the middle, depths, flavours."""
+
+    mediator: LmuLtau
+    edge_mass: Float[Array, "target=3 1 edge"]
+    spread: Float[Array, "target=3 1 edge"]
+    width: Float[Array, ""]
+    mass: Float[Array, "target=3 1 shell"]
+    depth: Float[Array, "target=3 1 shell"]
+    """n₀ σ₀ times path over g′²."""
+    branching: Float[Array, ""]
+    other: Float[Array, ""]
+    """1 if there are other channels than the s channel."""
+    lose_s: Float[Array, "mass=3 target=3"]
+    lose_t: Float[Array, "mass=3 target=3"]
+    lose_st: Float[Array, "mass=3 target=3"]
+    lose_pair: Float[Array, "mass=3 target=3"]
+    charge: Float[Array, "mass=3"]
+    """R_ii"""
+    gain_st: Float[Array, "mass=3 target=3 daughter=3"]
+    gain_su: Float[Array, "mass=3 target=3 daughter=3"]
+    gain_tu: Float[Array, "mass=3 target=3 daughter=3"]
+
+
+def exchange(universe: Universe, one_plus_z: Float[Array, "edge"]) -> Exchange:
+    """The setting of a universe, for shells between `one_plus_z`."""
+    mediator, relics = universe.mediator, universe.relics
+    q = charge_matrix(universe.neutrinos, mediator.charges)
+    lose, gain = flavour_factors(q), daughter_flavours(q)
+    alpha = (universe.neutrinos.masses / temperature_today(relics))[:, None]
+    near, far = one_plus_z[:-1] ** -2, one_plus_z[1:] ** -2
+    middle = ((near + far) / 2) ** -0.5
+    edges, inside = target(relics, alpha / one_plus_z[None, :]), target(relics, alpha / middle[None, :])
+    # (1+z)² dz/H = (1+z)³/H · (1+z)² d(1+z)^{−2}/2, by Gauss–Legendre.
+    nodes, weights = np.polynomial.legendre.leggauss(3)
+    path = jnp.zeros_like(middle)
+    for node, weight in zip(nodes, weights, strict=True):
+        scale = ((near + far) / 2 + (near - far) / 2 * float(node)) ** -0.5
+        path = path + float(weight) / 4 * path_factor(universe, scale) * scale**2 * (near - far)
+    unit = LINE_AREA / (8 * np.pi**2) * depth_scale(universe)
+
+    def cells(x):
+        return x[:, None, :].astype(layout.PRECISION)
+
+    def single(x):
+        return jnp.asarray(x, dtype=layout.PRECISION)
+
+    return Exchange(
+        mediator,
+        cells(edges.mean * one_plus_z[None, :] ** 2),
+        cells(edges.spread),
+        single(relative_width(mediator)),
+        cells(inside.mean * middle[None, :] ** 2),
+        cells(unit * path[None, :] * inside.weight),
+        single(neutrino_branching(mediator)),
+        single(1.0 if mediator.channels == "all" else 0.0),
+        single(lose.s),
+        single(lose.t),
+        single(lose.st),
+        single(lose.pair),
+        single(jnp.diagonal(q @ q).real),
+        single(gain.st.real),
+        single(gain.su.real),
+        single(gain.tu),
+    )
+
+
+class Poles(NamedTuple):
+    """Real and imaginary part of 1/(y − 1 + iδ) at the edges, at two places that keep the variance of the relics."""
+
+    y: Float[Array, "target=3 row edge"]
+    real: Float[Array, "two=2 target=3 row edge"]
+    imaginary: Float[Array, "two=2 target=3 row edge"]
+
+
+def poles(exchange: Exchange, epsilon: Float[Array, "1 row edge"]) -> Poles:
+    """At the edges of a block."""
+    y = exchange.edge_mass / epsilon
+    spread = exchange.spread * y
+    # ±s + iδ with s² − δ² the variance.
+    offset, width = float(np.sqrt(2.0)) * spread, spread + exchange.width
+    places = jnp.stack([y - 1 - offset, y - 1 + offset])
+    square = 1 / (places**2 + width[None] ** 2)
+    return Poles(y, places * square, width[None] * square)
+
+
+class Rates(NamedTuple):
+    """Functions of y in the cells: ρ, 1 − ρ, y and of the channels; and Re P, the s channel, its part with neutrinos."""
+
+    y: Float[Array, "target=3 row shell"]
+    rho: Float[Array, "target=3 row shell"]
+    log_rho: Float[Array, "target=3 row shell"]
+    forward: Float[Array, "target=3 row shell"]
+    """f_t + f_n"""
+    f_i: Float[Array, "target=3 row shell"]
+    f_tu: Float[Array, "target=3 row shell"]
+    f_zz: Float[Array, "target=3 row shell"]
+    loss: Float[Array, "target=3 row shell"]
+    """∫(1 − x) y (1 + x²)/[1 + y(1 − x)]² dx for large y."""
+    real: Float[Array, "target=3 row shell"]
+    resonant: Float[Array, "target=3 row shell"]
+    """Depth of the wings of the s channel per |q_ij|²."""
+    neutrinos: Float[Array, "target=3 row shell"]
+    """And what of it makes neutrinos."""
+
+
+_NEAR, _FAR = (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))
+
+
+def rates(exchange: Exchange, poles: Poles, epsilon: Float[Array, "1 row shell"]) -> Rates:
+    """In the cells of a block; `epsilon` is ε₀ there."""
+    mediator = exchange.mediator
+    y = exchange.mass / epsilon
+    near, far = ((part[(..., *_NEAR)], part[(..., *_FAR)]) for part in (poles.real, poles.imaginary))
+    real, imaginary = near, far
+    square = jnp.sum(real[0] * real[1] - imaginary[0] * imaginary[1], axis=0) / 2
+    principal = jnp.sum(real[0] + real[1], axis=0) / 4
+    edge = (poles.y[(..., *_NEAR)] + poles.y[(..., *_FAR)]) / 2
+    pairs = pair_strength(mediator, y * (mediator.mass**2).astype(y.dtype)).astype(y.dtype)
+    wing = exchange.depth * square * edge / 3
+    log = jnp.log1p(y)
+    safe = jnp.maximum(y, 1.0)
+    i1 = (log - y / (1 + y)) / safe**2
+    i2 = (y - 2 * log + y / (1 + y)) / safe**3
+    i3 = (y * y / 2 - 2 * y + 3 * log - y / (1 + y)) / safe**4
+    norm = (pair_strength(mediator, jnp.zeros_like(mediator.mass))).astype(y.dtype)
+    return Rates(
+        y,
+        y / (1 + y),
+        -jnp.log1p(1 / y),
+        f_t(y) + f_n(y),
+        f_i(y),
+        f_tu(y),
+        f_zz(y),
+        y * (2 * i1 - 2 * i2 + i3),
+        principal,
+        wing * pairs,
+        wing * norm,
+    )
+
+
+def _total(parts):
+    return sum(parts[1:], start=parts[0])
+
+
+class Depths(NamedTuple):
+    """Per mass state: the even depth of a cell, and what of it the s channel does not turn into neutrinos."""
+
+    even: Float[Array, "mass=3 row shell"]
+    not_resonant: Float[Array, "mass=3 row shell"]
+
+
+def depths(exchange: Exchange, rates: Rates) -> Depths:
+    """Of the cells of a block."""
+    squared = (exchange.mediator.coupling**2).astype(rates.y.dtype)
+    unit = exchange.other * exchange.depth * squared
+    swap, cross = unit * (rates.f_tu + rates.f_zz), -2 * unit * rates.real * rates.f_i
+    forward = unit * rates.forward
+    spoiled = rates.resonant - rates.neutrinos / exchange.branching
+    even, other = [], []
+    for i in range(3):
+        out = _total(
+            [
+                exchange.lose_t[i, j] * forward[j] + exchange.lose_pair[i, j] * swap[j] + exchange.lose_st[i, j] * cross[j]
+                for j in range(3)
+            ]
+        )
+        wing = _total([exchange.lose_s[i, j] * rates.resonant[j] for j in range(3)])
+        even.append(jnp.maximum(out + wing, 0.0))
+        other.append(out + _total([exchange.lose_s[i, j] * spoiled[j] for j in range(3)]))
+    return Depths(jnp.stack(even), jnp.stack(other))
+
+
+class Spread(NamedTuple):
+    """How daughters of one scattered neutrino are spread over the powers of x, times depths.
+
+    `forward` is that of Σ_j R_jj y(1 + x²)A², `exchanged` of yx²A and `swapped` of 2yA/(2 + y), A = 1/[1 + y(1 − x)];
+    in each the last row is what keeps its energy. `bosons` is that of Z′Z′.
+    """
+
+    forward: Float[Array, "power row shell"]
+    exchanged: Float[Array, "power target=3 row shell"]
+    swapped: Float[Array, "power target=3 row shell"]
+    bosons: Float[Array, "power target=3 row shell"]
+    recoil: Float[Array, "target=3 row shell"]
+    """2/(2 + y)"""
+    struck: Float[Array, "target=3 row shell"]
+    """yB, B = 1/(1 + yx), at the daughter's y x, times depth."""
+    struck_square: Float[Array, "target=3 row shell"]
+    """yB², times depth."""
+    interference: Float[Array, "target=3 row shell"]
+    """−2 Re P"""
+
+
+def spread(exchange: Exchange, rates: Rates) -> Spread:
+    """In the cells of a block."""
+    dtype = rates.y.dtype
+    powers, terms = (jnp.asarray(x, dtype=dtype).reshape(-1, 1, 1, 1) for x in (POWERS, TERMS))
+    unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(dtype)
+    y, rho = rates.y[None], rates.rho[None]
+    series = terms * jnp.exp(powers * rates.log_rho[None])
+    before = terms * jnp.exp(jnp.maximum(powers - 2, 0.0) * rates.log_rho[None])  # ρ^{p−2} of p ≥ 2
+    before = jnp.where(powers >= 2, before, 0.0)
+    forward = rho * (1 - rho) * ((powers + 1) * series + (powers - 1) * before)
+    exchanged, swapped = rho * before, rho * series * 2 / (2 + y)
+    # Number and, where the peak is narrower than all powers, energy are kept.
+    number, energy = 1 / (powers + 1), 1 / ((powers + 1) * (powers + 2))
+    last = float(POWERS[-1])
+    missing = (rates.loss - jnp.sum(forward * energy, axis=0)) * ((last + 1) * (last + 2))
+    missing = missing * (rates.y**2 / (rates.y**2 + 400))
+    forward = forward.at[-1].add(missing)
+    rest = rates.forward - jnp.sum(forward * number, axis=0)
+    forward = jnp.concatenate([forward, rest[None]]) * unit[None]
+    exchanged, swapped = (
+        jnp.concatenate([part, (total - jnp.sum(part * number, axis=0))[None]]) * unit[None]
+        for part, total in ((exchanged, rates.f_i), (swapped, rates.f_tu))
+    )
+    charge = exchange.charge[None, :, None, None]
+    b = 1 / (1 + rates.y)
+    return Spread(
+        jnp.sum(charge * forward, axis=1),
+        exchanged,
+        swapped,
+        unit[None] * boson_pairs.boson_powers(rates.y, rates.f_zz),
+        2 / (2 + rates.y),
+        unit * rates.y * b,
+        unit * rates.y * b * b,
+        -2 * rates.real,
+    )
