@@ -12,20 +12,20 @@ from jaxtyping import Array, Float
 from jaxnu.daughters import boson_daughters
 from jaxnu.transport.powers import POWERS
 
-USED = 7
-_LOG_ABOVE = np.linspace(-5.0, 16.0, 64)
+USED = 8
+_LOG_ABOVE = np.linspace(-5.0, 16.0, 127)
 
 
 @cache
 def _fits() -> np.ndarray:
     """Coefficients of the powers over f_zz, (y, power): least squares that keep the energy."""
     r, w = np.polynomial.legendre.leggauss(160)
-    x, w = (r + 1) / 2, w / 2
+    x, w = ((r + 1) / 2) ** 2, w * (r + 1) / 2
     y = 4 + np.exp(_LOG_ABOVE)
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         spectra = jax.jit(jax.vmap(jax.vmap(boson_daughters, (None, 0)), (0, None)))(jnp.asarray(y), jnp.asarray(x))
         spectra = np.asarray(spectra)
-    spectra = 4 * spectra / (spectra @ w)[:, None]
+    spectra = spectra / (spectra @ (w * x))[:, None]
     powers = POWERS[:USED]
     basis = x[None, :] ** powers[:, None]
     weight = w * x**2

@@ -11,19 +11,19 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnu.transport import layout
+from jaxnu.transport.boson_pairs import USED
 from jaxnu.transport.exchange import Depths, Exchange, Spread
 from jaxnu.transport.march import KERNEL, PowerWeights
 from jaxnu.transport.powers import POWERS
 from jaxnu.transport.response import ShellResponse
 
-USED = 7
-
 
 class Moments(NamedTuple):
-    """Of what daughters come from: powers of x from p = 0 on per daughter; p = −1, 0, 1 of what strikes a relic."""
+    """Of what daughters come from: powers of x per daughter; p = −1, 0, 1 of what strikes a relic."""
 
     powers: Float[Array, "power daughter=3 pair=2 *s"]
     struck: Float[Array, "three=3 daughter=3 target=3 pair=2 *s"]
@@ -49,91 +49,84 @@ class Content(NamedTuple):
 def content(response: ShellResponse, depth: Float[Array, "mass=3 *s"], depths: Depths) -> Content:
     """From the tilt of what is lost follows the content exactly, since −dn/ds = emission − loss."""
     lost, entering_tilt, even_lost, even_tilt, tilted_escape, tilted_tilt = response
-    share = depths.even / jnp.where(depth > 1e-12, depth, 1.0) ** 2
-    totals = (
-        1 - (lost + entering_tilt) / 2,
-        (1 - even_lost - even_tilt) / 2,
-        (1 + tilted_escape - tilted_tilt) / 2,
-    )
-    tilts = tuple(share * tilt for tilt in (entering_tilt, even_tilt, tilted_tilt))
-    losses = (lost, even_lost, -tilted_escape)
-    loss_tilts = (entering_tilt, even_tilt, tilted_tilt)
-    other = depths.not_resonant
+    inverse = 1 / jnp.where(depth > 1e-12, depth, 1.0)
+    share = depths.even * inverse
+    losses = jnp.stack([lost, even_lost, -tilted_escape])
+    tilts = jnp.stack([entering_tilt, even_tilt, tilted_tilt])
+    totals = jnp.stack([1 - (lost + entering_tilt) / 2, (1 - even_lost - even_tilt) / 2, (1 + tilted_escape - tilted_tilt) / 2])
+    # An even absorber takes τ times the content. That is as exact, and keeps its precision where τ is large.
+    large = share[None] * jnp.clip(depth - 1, 0.0, 1.0)[None]
+    totals = totals + large * (losses * inverse[None] - totals)
+    spent = (share * inverse)[None] * tilts
+    other = depths.not_resonant[None]
     return Content(
-        jnp.stack([jnp.stack(pair) for pair in zip(totals, tilts, strict=True)]),
-        jnp.stack(
-            [
-                jnp.stack([loss - other * total, loss_tilt - other * tilt])
-                for loss, loss_tilt, total, tilt in zip(losses, loss_tilts, totals, tilts, strict=True)
-            ]
-        ),
+        jnp.stack([totals, spent], axis=1), jnp.stack([losses - other * totals, tilts - other * spent], axis=1)
     )
 
 
-def own_feeding(
-    exchange: Exchange,
-    into: Float[Array, "mass=3"],
-    spread: Spread,
-    own: Float[Array, "moment *s"],
-) -> Float[Array, "daughter=3 mass=3 *s"]:
+class OwnSums(NamedTuple):
+    """What a cell gives to itself of one content, per kind of daughter (and target)."""
+
+    forward: Float[Array, "*s"]
+    exchanged: Float[Array, "target=3 *s"]
+    swapped: Float[Array, "target=3 *s"]
+    strike: Float[Array, "target=3 *s"]
+    squares: Float[Array, "target=3 *s"]
+    bosons: Float[Array, "target=3 *s"]
+
+
+def own_sums(spread: Spread, own: Float[Array, "power *s"]) -> OwnSums:
+    """By the weights of the node itself."""
+    low = [own[p][None] * spread.base[p] for p in (1, 2)]
+    high = _sum([own[p][None] * spread.base[p] for p in range(3, POWERS.size)])
+    strike = spread.struck * (own[0] - 2 * own[1] + own[2])[None]
+    return OwnSums(
+        _sum([own[p] * spread.forward[p] for p in range(1, POWERS.size)]) + spread.forward_local,
+        spread.interference * (high * spread.rho_square + spread.exchanged_local),
+        (high + low[0] + low[1] + spread.struck * own[0][None]) * spread.recoil + spread.swapped_local,
+        spread.interference * strike,
+        spread.struck_square * (2 * own[0] - 2 * own[1] + own[2])[None],
+        _sum([own[p][None] * spread.bosons[p] for p in range(USED)]),
+    )
+
+
+def _by_daughter(factors: Float[Array, "mass=3 target=3 daughter=3"], j: int) -> Float[Array, "daughter=3 mass=3 1 1"]:
+    return factors[:, j].T[:, :, None, None]
+
+
+def feeding(exchange: Exchange, into: Float[Array, "mass=3"], own: OwnSums) -> Float[Array, "daughter=3 mass=3 *s"]:
     """O_ai, what a cell gives to state a of the content of state i."""
-    fall, powers = own[:3], own[1:]
-    forward = jnp.sum(powers * spread.forward[:-1], axis=0) + spread.forward[-1]
-    exchanged = jnp.sum(powers[:, None] * spread.exchanged[:-1], axis=0) + spread.exchanged[-1]
-    swapped = jnp.sum(powers[:, None] * spread.swapped[:-1], axis=0) + spread.swapped[-1]
-    bosons = jnp.sum(powers[:USED, None] * spread.bosons, axis=0)
-    strike = spread.struck * (fall[0] - 2 * fall[1] + fall[2])[None]
-    swapped = swapped + spread.struck * fall[0][None] * spread.recoil
-    squares = spread.struck_square * (2 * fall[0] - 2 * fall[1] + fall[2])[None]
-    exchanged, strike = spread.interference * exchanged, spread.interference * strike
     q2, charge = exchange.lose_s, exchange.charge
-    return jnp.stack(
+    return q2[:, :, None, None] * own.forward[None, None] + _sum(
         [
-            jnp.stack(
-                [
-                    q2[a, i] * forward
-                    + sum(
-                        exchange.gain_st[i, j, a] * exchanged[j]
-                        + exchange.gain_su[i, j, a] * strike[j]
-                        + exchange.gain_tu[i, j, a] * swapped[j]
-                        + q2[a, j] * charge[i] * squares[j]
-                        + into[a] * exchange.lose_pair[i, j] * bosons[j]
-                        for j in range(3)
-                    )
-                    for i in range(3)
-                ]
-            )
-            for a in range(3)
+            _by_daughter(exchange.gain_st, j) * own.exchanged[j][None, None]
+            + _by_daughter(exchange.gain_su, j) * own.strike[j][None, None]
+            + _by_daughter(exchange.gain_tu, j) * own.swapped[j][None, None]
+            + (q2[:, j][:, None] * charge[None, :])[:, :, None, None] * own.squares[j][None, None]
+            + (into[:, None] * exchange.lose_pair[:, j][None, :])[:, :, None, None] * own.bosons[j][None, None]
+            for j in range(3)
         ]
     )
 
 
 def system(
-    contents: Content,
-    feeding: Float[Array, "daughter=3 mass=3 *s"],
-    into: Float[Array, "mass=3"],
-    own: Float[Array, "*s"],
+    contents: Content, feeding: Float[Array, "daughter=3 mass=3 *s"], into: Float[Array, "mass=3"], own: Array
 ) -> Float[Array, "six=6 six=6 *s"]:
     """1 − M of the six equations; rows and columns (state, even or tilt)."""
-    rows = []
-    for a in range(3):
-        for k in range(2):
-            row = []
-            for i in range(3):
-                for m in range(2):
-                    fed = feeding[a, i] * contents.content[1 + m, k, i] + into[a] * own * contents.resonant[1 + m, k, i]
-                    row.append((1.0 if (a, k) == (i, m) else 0.0) - fed)
-            rows.append(jnp.stack(row))
-    return jnp.stack(rows)
+
+    def by_emission(parts):  # (pair, mass, kind)
+        return jnp.moveaxis(parts[1:], 0, 2)[None]
+
+    matrix = feeding[:, None, :, None] * by_emission(contents.content)
+    matrix = matrix + (into[:, None, None] * own[None])[:, None, None, None] * by_emission(contents.resonant)
+    unit = jnp.asarray(np.eye(6)[:, :, None, None], dtype=matrix.dtype)
+    return unit - matrix.reshape(6, 6, *matrix.shape[-2:])
 
 
 def eliminated(matrix: Float[Array, "six=6 six=6 *s"], k: int) -> Float[Array, "six=6 six=6 *s"]:
     """One step of the inversion in place, without pivots: 1 − M is diagonally dominant."""
-    pivot = 1 / matrix[k, k]
-    row = matrix[k] * pivot
-    rest = matrix - matrix[:, k][:, None] * row[None]
-    rest = rest.at[:, k].set(-matrix[:, k] * pivot)
-    return rest.at[k].set(row.at[k].set(pivot))
+    unit = jnp.asarray(np.eye(6)[k][:, None, None], dtype=matrix.dtype)
+    return matrix - (matrix[:, k] - unit)[:, None] * ((matrix[k] + unit) / matrix[k, k][None])[None]
 
 
 class CoupledCell(NamedTuple):
@@ -146,100 +139,116 @@ class CoupledCell(NamedTuple):
     inverse: Float[Array, "six=6 six=6 *s"]
     spread: Spread
     own: Float[Array, "*s"]
-    emitted: Float[Array, "pair=2 mass=3 *s"]
+    emitted: Float[Array, "mass=3 pair=2 *s"]
 
 
 def _sum(parts):
+    """A sum written out: a reduction would not be fused."""
     parts = list(parts)
     return sum(parts[1:], start=parts[0])
 
 
-def known(exchange: Exchange, state: CoupledState, spread: Spread) -> Float[Array, "daughter=3 pair=2 shell"]:
-    """What the nodes above feed to every state."""
-    found = jnp.sum(state.moments.powers, axis=0)
+def given_from_outside(exchange, state: CoupledState, cell: CoupledCell, entering, into):
+    """The right-hand side of the six equations."""
+    spread = cell.spread
+    found = _sum([state.moments.powers[p] for p in range(POWERS.size)])
     struck, squares = state.moments.struck, state.moments.squares
     strike = struck[0] - 2 * struck[1] + struck[2]
     square = 2 * squares[0] - 2 * squares[1] + squares[2]
-    return found + jnp.stack(
+    found = found + _sum(
         [
-            _sum(spread.struck[j][None] * strike[a, j] + exchange.lose_s[a, j] * spread.struck_square[j][None] * square for j in range(3))
-            for a in range(3)
+            spread.struck[j][None, None] * strike[:, j]
+            + exchange.lose_s[:, j][:, None, None] * (spread.struck_square[j][None] * square)[None]
+            for j in range(3)
         ]
     )
+    enters = cell.contents.content[0] * entering[None]
+    resonant = cell.contents.resonant[0] * entering[None]
+    fed = _sum([cell.feeding[:, i][:, None] * enters[:, i][None] for i in range(3)])
+    line = into[:, None, None] * (cell.own[None] * _sum([resonant[:, i] for i in range(3)]))[None]
+    return (found + cell.emitted + fed + line).reshape(6, -1)
 
 
-def solved(known, cell: CoupledCell, entering, into):
-    """Emission of every state (mass, pair), contents (mass, pair) and the loss in the s channel (pair)."""
-    enters = [cell.contents.content[0, k] * entering for k in range(2)]
-    resonant = [_sum(list(cell.contents.resonant[0, k] * entering)) for k in range(2)]
-    right = [
-        known[a, k] + cell.emitted[k, a] + _sum(cell.feeding[a, i] * enters[k][i] for i in range(3)) + into[a] * cell.own * resonant[k]
-        for a in range(3)
-        for k in range(2)
-    ]
-    emission = jnp.stack([_sum(cell.inverse[r, c] * right[c] for c in range(6)) for r in range(6)])
-    return emission.reshape(3, 2, -1)
+def solved(cell: CoupledCell, right: Float[Array, "six=6 shell"]) -> Float[Array, "mass=3 pair=2 shell"]:
+    """The emission of every state."""
+    return _sum([cell.inverse[:, c] * right[c][None] for c in range(6)]).reshape(3, 2, -1)
 
 
-def contained(emission, cell: CoupledCell, entering):
-    parts = []
-    for kind in cell.contents:
-        parts.append(
-            jnp.stack(
-                [kind[0, k] * entering + kind[1, k] * emission[:, 0] + kind[2, k] * emission[:, 1] for k in range(2)],
-                axis=1,
-            )
-        )
+def contained(emission: Float[Array, "mass=3 pair=2 shell"], cell: CoupledCell, entering):
+    """Contents (pair, mass), losses in the s channel (pair) and what leaves."""
+    content, resonant = (
+        kind[0] * entering[None] + kind[1] * emission[:, 0][None] + kind[2] * emission[:, 1][None]
+        for kind in cell.contents
+    )
     leaving = entering - entering * cell.lost + emission[:, 0] * cell.escape[0] + emission[:, 1] * cell.escape[1]
-    return parts[0], jnp.sum(parts[1], axis=0), leaving
+    return content, _sum([resonant[:, i] for i in range(3)]), leaving
 
 
-def given(exchange: Exchange, into, spread: Spread, content, resonant) -> Moments:
-    """What a node gives to the moments, from contents (mass, pair, shell) and the loss in the s channel (pair, shell)."""
-    each = [content[i] for i in range(3)]
+class Given(NamedTuple):
+    """What a node gives to moments, before it is spread over powers."""
 
-    def flavoured(factors, weight):
-        return [[weight[j][None] * _sum(factors[i, j, a] * each[i] for i in range(3)) for j in range(3)] for a in range(3)]
+    forward: Float[Array, "daughter=3 pair=2 shell"]
+    low: Float[Array, "daughter=3 target=3 pair=2 shell"]
+    high: Float[Array, "daughter=3 target=3 pair=2 shell"]
+    strike: Float[Array, "daughter=3 target=3 pair=2 shell"]
+    recoil: Float[Array, "daughter=3 target=3 pair=2 shell"]
+    squares: Float[Array, "pair=2 shell"]
+    shared: Float[Array, "some=8 pair=2 shell"]
 
-    total = [_sum(exchange.lose_s[a, i] * each[i] for i in range(3)) for a in range(3)]
-    exchanged = flavoured(exchange.gain_st, spread.interference)
-    swapped = flavoured(exchange.gain_tu, jnp.ones_like(spread.interference))
-    strike = flavoured(exchange.gain_su, spread.interference)
-    pairs = [_sum(exchange.lose_pair[i, j] * each[i] for i in range(3)) for j in range(3)]
-    bosons = _sum(spread.bosons[:, j, None] * pairs[j][None] for j in range(3))
-    line = jnp.stack([k * resonant for k in KERNEL])
-    both = bosons + jnp.pad(line, ((0, USED - 3), (0, 0), (0, 0)))
-    powers = []
-    for a in range(3):
-        here = spread.forward[:-1, None] * total[a][None] + _sum(
-            spread.exchanged[:-1, j, None] * exchanged[a][j][None] + spread.swapped[:-1, j, None] * swapped[a][j][None]
-            for j in range(3)
+
+def given(exchange: Exchange, spread: Spread, content, resonant) -> Given:
+    """From contents (pair, mass, shell) and the loss in the s channel (pair, shell)."""
+
+    def flavoured(factors):  # (daughter, target, pair, shell)
+        return _sum(
+            [factors[i].T[:, :, None, None].astype(content.dtype) * content[:, i][None, None] for i in range(3)]
         )
-        powers.append(here + into[a] * jnp.pad(both, ((0, POWERS.size - USED), (0, 0), (0, 0))))
-    strikes = jnp.stack([jnp.stack(row) for row in strike])
-    recoils = jnp.stack([jnp.stack([spread.recoil[j][None] * swapped[a][j] for j in range(3)]) for a in range(3)])
-    squares = _sum(exchange.charge[i] * each[i] for i in range(3))
-    return Moments(
-        jnp.stack(powers, axis=1),
-        jnp.stack([strikes + recoils, strikes, strikes]),
-        jnp.stack([squares] * 3),
+
+    interference = spread.interference[None, :, None]
+    swapped = flavoured(exchange.gain_tu) * spread.recoil[None, :, None]
+    bosons = _sum(
+        [
+            spread.bosons[:, j][:, None] * _sum([exchange.lose_pair[i, j] * content[:, i] for i in range(3)])[None]
+            for j in range(3)
+        ]
+    )
+    kernel = jnp.asarray([0.0, *KERNEL, *[0.0] * (USED - 4)], dtype=content.dtype)
+    strike = flavoured(exchange.gain_su) * interference
+    return Given(
+        _sum([exchange.lose_s[:, i][:, None, None] * content[:, i][None] for i in range(3)]),
+        swapped,
+        swapped + flavoured(exchange.gain_st) * interference * spread.rho_square[None, :, None],
+        strike,
+        strike + swapped,
+        _sum([exchange.charge[i] * content[:, i] for i in range(3)]),
+        bosons + kernel[:, None, None] * resonant[None],
     )
 
 
-def carried(state: CoupledState, given: Moments, weights: PowerWeights) -> Moments:
+def spread_over_powers(spread: Spread, into, given: Given) -> Float[Array, "power daughter=3 pair=2 shell"]:
+    """What a node gives to the moments in powers of x."""
+
+    def by_target(base, parts):
+        return _sum([base[:, j][:, None, None] * parts[:, j][None] for j in range(3)])
+
+    peaked = spread.forward[:, None, None] * given.forward[None]
+    base = spread.base
+    low = by_target(base[:3], given.low) + peaked[:3]
+    high = by_target(base[3:], given.high) + peaked[3:]
+    shared = into[None, :, None, None] * given.shared[:, None]
+    return jnp.concatenate([low + shared[:3], high[: USED - 3] + shared[3:], high[USED - 3 :]])
+
+
+def carried(state: CoupledState, now: Moments, weights: PowerWeights) -> Moments:
     """The moments at the next node."""
 
-    def step(moments, now, before, start, count):
+    def step(moments, now, before, count):
         shape = (-1,) + (1,) * (moments.ndim - 2) + (moments.shape[-1],)
-        decay, gain, bend = (part[start : start + count].reshape(shape) for part in weights[1:])
+        decay, gain, bend = (part[:count].reshape(shape) for part in weights[1:])
         return decay * moments + gain * now + bend * before
 
-    m, a = state.moments, state.above
-    return Moments(
-        step(m.powers, given.powers, a.powers, 1, POWERS.size),
-        step(m.struck, given.struck, a.struck, 0, 3),
-        step(m.squares, given.squares, a.squares, 0, 3),
-    )
+    counts = POWERS.size, 3, 3
+    return Moments(*(step(*parts) for parts in zip(state.moments, now, state.above, counts, strict=True)))
 
 
 def nothing(leaving: Float[Array, "mass=3 edge"]) -> CoupledState:

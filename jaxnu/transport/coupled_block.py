@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +10,8 @@ from jaxtyping import Array, Float, Int
 
 from jaxnu.transport import coupled, layout
 from jaxnu.transport.block import Setting, absorbers_of, responses_of, shares_of
-from jaxnu.transport.coupled import CoupledCell, CoupledState
-from jaxnu.transport.exchange import depths, poles, rates, spread
+from jaxnu.transport.coupled import CoupledCell, CoupledState, Moments
+from jaxnu.transport.exchange import depths, forward, poles, rates, series, spread
 from jaxnu.transport.layout import Nodes, diagonals
 from jaxnu.transport.march import PowerWeights, kernel_sum
 from jaxnu.transport.response import with_even
@@ -32,26 +31,21 @@ def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     absorbers = run(with_even, line, smooth.even)
     response = responses_of(step, absorbers)
     contents = run(coupled.content, response, absorbers.depth, smooth)
-    daughters = run(spread, exchange, found)
+    base, rho_square, unit = run(series, exchange, found)
+    peak = run(forward, found, base, rho_square)
+    daughters = run(spread, exchange, found, base, rho_square, unit, peak)
     into = setting.into.astype(layout.PRECISION)
-    own = diagonals(nodes.weights.own[..., 1:], layout.ROWS, shells).astype(layout.PRECISION)
-    feeding = run(coupled.own_feeding, exchange, into, daughters, own)
+    own = diagonals(nodes.weights.own, layout.ROWS + 1, shells)[:, 1:].astype(layout.PRECISION)
+    fed = run(coupled.feeding, exchange, into, run(coupled.own_sums, daughters, own))
     resonant = kernel_sum(own[1:4])
-    matrix = run(coupled.system, contents, feeding, into, resonant)
+    matrix = run(coupled.system, contents, fed, into, resonant)
     for k in range(6):
         matrix = run(partial(coupled.eliminated, k=k), matrix)
     shares = shares_of(setting, step, nodes).astype(layout.PRECISION)
     shares = jnp.broadcast_to(shares, (2, layout.ROWS, shells))
-    emitted = setting.fractions.astype(layout.PRECISION)[None, :, None, None] * shares[:, None]
+    emitted = setting.fractions.astype(layout.PRECISION)[:, None, None, None] * shares[None]
     escape = jnp.stack([1 - response.even_lost, response.tilted_escape])
-    return CoupledCell(response.lost, escape, contents, feeding, matrix, daughters, resonant, emitted)
-
-
-class CoupledSums(NamedTuple):
-    """Lost and emitted, of all states, per cell of a row."""
-
-    lost: Float[Array, "shell"]
-    emission: Float[Array, "shell"]
+    return CoupledCell(response.lost, escape, contents, fed, matrix, daughters, resonant, emitted)
 
 
 def coupled_march(
@@ -67,10 +61,12 @@ def coupled_march(
         cell, now = layout.row_of(row, shells, cells, weights)
         now = jax.tree.map(lambda x: x.astype(layout.PRECISION), now)
         entering = state.leaving[:, 1:].astype(layout.PRECISION)
-        known = run(coupled.known, exchange, state, cell.spread)
-        emission = run(coupled.solved, known, cell, entering, into)
+        right = run(coupled.given_from_outside, exchange, state, cell, entering, into)
+        emission = run(coupled.solved, cell, right)
         content, resonant, leaving = run(coupled.contained, emission, cell, entering)
-        given = run(coupled.given, exchange, into, cell.spread, content, resonant)
+        parts = run(coupled.given, exchange, cell.spread, content, resonant)
+        powers = run(coupled.spread_over_powers, cell.spread, into, parts)
+        given = Moments(powers, jnp.stack([parts.recoil, parts.strike, parts.strike]), jnp.stack([parts.squares] * 3))
         moments = run(coupled.carried, state, given, now)
         leaving = jnp.concatenate([leaving.astype(state.leaving.dtype), state.leaving[:, -1:]], axis=1)
         return CoupledState(leaving, moments, given), leaving[:, 0]

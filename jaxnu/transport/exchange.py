@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnu.channels import f_i, f_n, f_t, f_tu, f_zz, flavour_factors, relative_width
-from jaxnu.cosmology import expansion
 from jaxnu.daughters import daughter_flavours
 from jaxnu.mediators import LmuLtau, neutrino_branching, pair_strength
 from jaxnu.neutrinos import charge_matrix
@@ -35,7 +34,7 @@ class Exchange(NamedTuple):
     width: Float[Array, ""]
     mass: Float[Array, "target=3 1 shell"]
     depth: Float[Array, "target=3 1 shell"]
-    """n₀ σ₀ times path over g′²."""
+    """n₀ σ₀ times path over g′², of which 1e4/g′² count: more than that is as opaque."""
     branching: Float[Array, ""]
     other: Float[Array, ""]
     """1 if there are other channels than the s channel."""
@@ -79,7 +78,7 @@ def exchange(universe: Universe, one_plus_z: Float[Array, "edge"]) -> Exchange:
         cells(edges.spread),
         single(relative_width(mediator)),
         cells(inside.mean * middle[None, :] ** 2),
-        cells(unit * path[None, :] * inside.weight),
+        cells(jnp.minimum(unit * path[None, :] * inside.weight, 1e4 / jnp.maximum(mediator.coupling**2, 1e-20))),
         single(neutrino_branching(mediator)),
         single(1.0 if mediator.channels == "all" else 0.0),
         single(lose.s),
@@ -125,6 +124,8 @@ class Rates(NamedTuple):
     f_zz: Float[Array, "target=3 row shell"]
     loss: Float[Array, "target=3 row shell"]
     """∫(1 − x) y (1 + x²)/[1 + y(1 − x)]² dx for large y."""
+    simple_loss: Float[Array, "target=3 row shell"]
+    """∫(1 − x) y/[1 + y(1 − x)] dx, too."""
     real: Float[Array, "target=3 row shell"]
     resonant: Float[Array, "target=3 row shell"]
     """Depth of the wings of the s channel per |q_ij|²."""
@@ -146,21 +147,24 @@ def rates(exchange: Exchange, poles: Poles, epsilon: Float[Array, "1 row shell"]
     edge = (poles.y[(..., *_NEAR)] + poles.y[(..., *_FAR)]) / 2
     pairs = pair_strength(mediator, y * (mediator.mass**2).astype(y.dtype)).astype(y.dtype)
     wing = exchange.depth * square * edge / 3
+    wing = wing * jnp.minimum(1e5 / jnp.maximum(wing * pairs, 1.0), 1.0)
     log = jnp.log1p(y)
-    safe = jnp.maximum(y, 1.0)
-    i1 = (log - y / (1 + y)) / safe**2
-    i2 = (y - 2 * log + y / (1 + y)) / safe**3
-    i3 = (y * y / 2 - 2 * y + 3 * log - y / (1 + y)) / safe**4
+    # ∫ wᵏ A² dw times y, k = 1, 2, 3
+    inverse, rho = 1 / jnp.maximum(y, 1.0), y / (1 + y)
+    i1 = (log - rho) * inverse
+    i2 = (1 - (2 * log - rho) * inverse) * inverse
+    i3 = (0.5 - (2 - (3 * log - rho) * inverse) * inverse) * inverse
     norm = (pair_strength(mediator, jnp.zeros_like(mediator.mass))).astype(y.dtype)
     return Rates(
         y,
-        y / (1 + y),
+        rho,
         -jnp.log1p(1 / y),
         f_t(y) + f_n(y),
         f_i(y),
         f_tu(y),
         f_zz(y),
-        y * (2 * i1 - 2 * i2 + i3),
+        2 * i1 - 2 * i2 + i3,
+        1 - log * inverse,
         principal,
         wing * pairs,
         wing * norm,
@@ -200,16 +204,21 @@ def depths(exchange: Exchange, rates: Rates) -> Depths:
 
 
 class Spread(NamedTuple):
-    """How daughters of one scattered neutrino are spread over the powers of x, times depths.
+    """How daughters of one scattered neutrino are spread over the powers of x, times depths; A = 1/[1 + y(1 − x)].
 
-    `forward` is that of Σ_j R_jj y(1 + x²)A², `exchanged` of yx²A and `swapped` of 2yA/(2 + y), A = 1/[1 + y(1 − x)];
-    in each the last row is what keeps its energy. `bosons` is that of Z′Z′.
+    `forward` is that of Σ_j R_jj y(1 + x²)A², `base` that of ρA y/ρ: 2yA/(2 + y) is base · recoil, and yx²A is base/ρ²
+    without p < 2. What keeps its energy is in `forward_local` and, for these two, `swapped_local` and
+    `exchanged_local`. `bosons` is that of Z′Z′.
     """
 
     forward: Float[Array, "power row shell"]
-    exchanged: Float[Array, "power target=3 row shell"]
-    swapped: Float[Array, "power target=3 row shell"]
-    bosons: Float[Array, "power target=3 row shell"]
+    base: Float[Array, "power target=3 row shell"]
+    bosons: Float[Array, "some=8 target=3 row shell"]
+    forward_local: Float[Array, "row shell"]
+    exchanged_local: Float[Array, "target=3 row shell"]
+    swapped_local: Float[Array, "target=3 row shell"]
+    rho_square: Float[Array, "target=3 row shell"]
+    """1/ρ²"""
     recoil: Float[Array, "target=3 row shell"]
     """2/(2 + y)"""
     struck: Float[Array, "target=3 row shell"]
@@ -220,38 +229,53 @@ class Spread(NamedTuple):
     """−2 Re P"""
 
 
-def spread(exchange: Exchange, rates: Rates) -> Spread:
+def series(exchange: Exchange, rates: Rates) -> tuple[Float[Array, "power target=3 row shell"], Array, Array]:
+    """The base of `Spread`, and 1 and 1/ρ² times what they are in units of depth."""
+    powers, terms = _power_constants(rates.y.dtype)
+    unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(rates.y.dtype)
+    return terms * jnp.exp((powers + 1) * rates.log_rho[None]) * unit[None], 1 / rates.rho**2, unit
+
+
+def _power_constants(dtype):
+    return (jnp.asarray(x, dtype=dtype).reshape(-1, 1, 1, 1) for x in (POWERS, TERMS))
+
+
+def forward(rates: Rates, base: Float[Array, "power target=3 row shell"], rho_square) -> Array:
+    """y(1 + x²)A² of each target."""
+    powers, _ = _power_constants(base.dtype)
+    before = jnp.where(powers >= 2, powers - 1, 0.0)
+    return (1 - rates.rho[None]) * base * (powers + 1 + before * rho_square[None])
+
+
+def spread(exchange: Exchange, rates: Rates, base, rho_square, unit, forward) -> Spread:
     """In the cells of a block."""
-    dtype = rates.y.dtype
-    powers, terms = (jnp.asarray(x, dtype=dtype).reshape(-1, 1, 1, 1) for x in (POWERS, TERMS))
-    unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(dtype)
-    y, rho = rates.y[None], rates.rho[None]
-    series = terms * jnp.exp(powers * rates.log_rho[None])
-    before = terms * jnp.exp(jnp.maximum(powers - 2, 0.0) * rates.log_rho[None])  # ρ^{p−2} of p ≥ 2
-    before = jnp.where(powers >= 2, before, 0.0)
-    forward = rho * (1 - rho) * ((powers + 1) * series + (powers - 1) * before)
-    exchanged, swapped = rho * before, rho * series * 2 / (2 + y)
     # Number and, where the peak is narrower than all powers, energy are kept.
-    number, energy = 1 / (powers + 1), 1 / ((powers + 1) * (powers + 2))
+    counted = np.where(POWERS >= 0, 1 / (POWERS + 1 + (POWERS < 0)), 0.0)
+    high = np.where(POWERS >= 2, counted, 0.0)
     last = float(POWERS[-1])
-    missing = (rates.loss - jnp.sum(forward * energy, axis=0)) * ((last + 1) * (last + 2))
-    missing = missing * (rates.y**2 / (rates.y**2 + 400))
-    forward = forward.at[-1].add(missing)
-    rest = rates.forward - jnp.sum(forward * number, axis=0)
-    forward = jnp.concatenate([forward, rest[None]]) * unit[None]
-    exchanged, swapped = (
-        jnp.concatenate([part, (total - jnp.sum(part * number, axis=0))[None]]) * unit[None]
-        for part, total in ((exchanged, rates.f_i), (swapped, rates.f_tu))
-    )
-    charge = exchange.charge[None, :, None, None]
-    b = 1 / (1 + rates.y)
+
+    def total(weights, parts):
+        return _total([float(w) * part for w, part in zip(weights, parts, strict=True) if w])
+
+    peaked = (last + 1) * (last + 2) * jnp.clip((rates.y - 20) / (rates.y + 80), 0.0, 1.0)
+    missing = peaked * (unit * rates.loss - total(counted / (POWERS + 2), forward))
+    base = base.at[-1].add(peaked * (unit * rates.simple_loss - total(counted / (POWERS + 2), base)))
+    local = unit * rates.forward - total(counted, forward) - missing / (last + 1)
+    recoil = 2 / (2 + rates.y)
+
+    def charged(part):
+        return _total([exchange.charge[j] * part[..., j, :, :] for j in range(3)])
+
     return Spread(
-        jnp.sum(charge * forward, axis=1),
-        exchanged,
-        swapped,
+        charged(forward).at[-1].add(charged(missing)),
+        base,
         unit[None] * boson_pairs.boson_powers(rates.y, rates.f_zz),
-        2 / (2 + rates.y),
-        unit * rates.y * b,
-        unit * rates.y * b * b,
+        charged(local),
+        unit * rates.f_i - total(high, base) * rho_square,
+        unit * rates.f_tu - total(counted, base) * recoil,
+        rho_square,
+        recoil,
+        unit * rates.y / (1 + rates.y),
+        unit * rates.y / (1 + rates.y) ** 2,
         -2 * rates.real,
     )

@@ -26,7 +26,7 @@ from jaxnu.transport.layout import Nodes, windows
 from jaxnu.transport.line import depth_scale, path_factor, reduced_energy, reduced_masses
 from jaxnu.transport.march import PowerWeights, State, Weights, kernel_sum
 from jaxnu.transport.mesh import Resolution, log_energy_nodes, shell_edges
-from jaxnu.transport.powers import MOMENTS
+from jaxnu.transport.powers import POWERS
 from jaxnu.transport.tangents import Motion
 from jaxnu.transport.thermal import mean_energies
 from jaxnu.universe import Universe
@@ -94,8 +94,8 @@ def march_weights(log_energy: Float[Array, "node"], log_free: Float[Array, "node
 
 
 def power_weights(log_energy: Float[Array, "node"], log_free: Float[Array, "node"]) -> PowerWeights:
-    """The same for all `MOMENTS`."""
-    return PowerWeights(*_moment_weights(log_energy, log_free, MOMENTS, 12))
+    """The same for all `POWERS`."""
+    return PowerWeights(*_moment_weights(log_energy, log_free, POWERS, 12))
 
 
 def _moment_weights(log_energy, log_free, powers: np.ndarray, points: int):
