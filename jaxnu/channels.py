@@ -66,37 +66,46 @@ def flavour_factors(q: Complex[Array, "mass=3 target=3"]) -> FlavourFactors:
     return FlavourFactors(_square(q), jnp.outer(diagonal, diagonal), (q.conj() * (r @ q)).real, _square(r))
 
 
-def f_t(y: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """t channel of ν ν̄: [y(y + 2) − 2(1 + y) ln(1 + y)]/y², from y/3 at small y to 1; dimensionless.
+class Exchanged(NamedTuple):
+    """Functions of y that t and u channels have in common, and ln(1 + y), ln[y/(1 + y)]; all dimensionless.
 
-    Below y = 1 it is w[1 − (1 − w²) T(w)] with w = y/(y + 2) and T of `_arctanh_remainder`.
+    f_t = [y(y + 2) − 2(1 + y) ln(1 + y)]/y², from y/3 at small y to 1, and f_i = [(1 + y)² ln(1 + y) − y − 3y²/2]/y²,
+    from y/3 to ln y, the s–t interference over −2 Re P, of ν ν̄; f_n = y/(1 + y), squares of t and u channels, and f_tu =
+    2 ln(1 + y)/(2 + y), their interference, of ν ν, with the ½ of identical particles.
     """
-    small, large = _sides_of_one(y)
-    w = small / (small + 2)
-    below = w * (1 - 4 * (1 + small) / (small + 2) ** 2 * _arctanh_remainder(w))
-    return jnp.where(y < 1, below, 1 + 2 / large * (1 - (1 + 1 / large) * jnp.log1p(large)))
+
+    f_t: Float[Array, "*s"]
+    f_i: Float[Array, "*s"]
+    f_n: Float[Array, "*s"]
+    f_tu: Float[Array, "*s"]
+    log: Float[Array, "*s"]
+    log_share: Float[Array, "*s"]
 
 
-def f_i(y: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """s–t interference over −2 Re P: [(1 + y)² ln(1 + y) − y − 3y²/2]/y², from y/3 to ln y; dimensionless.
+def exchanged(y: Float[Array, "*s"]) -> Exchanged:
+    """At y > 0, free of cancellations.
 
-    Below y = 1 it is (w/2)[1 + (1 + w)² T(w)], w = y/(y + 2), with T of `_arctanh_remainder`.
+    With m the smaller of y and 1/y, ln(1 + m) = 2w[1 + w² T(w)], w = m/(m + 2), T of `_arctanh_remainder`. Below y = 1
+    f_t = w[1 − (1 − w²) T] and f_i = (w/2)[1 + (1 + w)² T].
     """
-    small, large = _sides_of_one(y)
-    w = small / (small + 2)
-    below = w / 2 * (1 + (1 + w) ** 2 * _arctanh_remainder(w))
-    return jnp.where(y < 1, below, (1 + 1 / large) ** 2 * jnp.log1p(large) - 1 / large - 1.5)
-
-
-def f_n(y: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """Squares of the t and u channels of ν ν: y/(1 + y), with the ½ of identical particles; dimensionless."""
-    small, large = _sides_of_one(y)
-    return jnp.where(y < 1, small / (1 + small), 1 - 1 / (1 + large))
-
-
-def f_tu(y: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """t–u interference of ν ν: 2 ln(1 + y)/(2 + y), with the ½ of identical particles; dimensionless."""
-    return 2 * jnp.log1p(y) / (2 + y)
+    below = y < 1
+    small, large = jnp.where(below, y, 0.5), jnp.where(below, 2.0, y)
+    smaller = jnp.where(below, y, 1 / large)
+    w = smaller / (smaller + 2)
+    remainder = _arctanh_remainder(w)
+    near, far = 2 * w * (1 + w**2 * remainder), jnp.log(y)
+    log, log_share = jnp.where(below, near, far + near), jnp.where(below, far - near, -near)
+    inverse = 1 / large
+    return Exchanged(
+        jnp.where(
+            below, w * (1 - 4 * (1 + small) / (small + 2) ** 2 * remainder), 1 + 2 * inverse * (1 - (1 + inverse) * log)
+        ),
+        jnp.where(below, w / 2 * (1 + (1 + w) ** 2 * remainder), (1 + inverse) ** 2 * log - inverse - 1.5),
+        jnp.where(below, small / (1 + small), 1 - 1 / (1 + large)),
+        2 * log / (2 + y),
+        log,
+        log_share,
+    )
 
 
 def f_zz(y: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -114,7 +123,7 @@ def boson_pair(y: Float[Array, "*s"]) -> tuple[Array, Float[Array, "*s"], Float[
     open_ = y > 4
     safe = jnp.where(open_, y, 5.0)
     beta = jnp.sqrt((safe - 4) / safe)
-    return open_, safe, beta, 2 * jnp.log1p(beta) + jnp.log1p((safe - 4) / 4)
+    return open_, safe, beta, jnp.log((1 + beta) ** 2 * (safe / 4))
 
 
 class Propagator(NamedTuple):
@@ -164,6 +173,7 @@ def reduced_cross_sections(universe: Universe, s: Float[Array, "*s"]) -> CrossSe
     flavour = flavour_factors(charge_matrix(universe.neutrinos, mediator.charges))
     y, squared = s / mediator.mass**2, mediator.coupling**2
     pole = propagator(y, relative_width(mediator))
+    exchange = exchanged(y)
     # Each power of |P| goes with one of g′², so that neither overflows.
     resonant = (squared * pole.modulus) * (pair_strength(mediator, s) * pole.modulus)
 
@@ -172,24 +182,22 @@ def reduced_cross_sections(universe: Universe, s: Float[Array, "*s"]) -> CrossSe
 
     return CrossSections(
         s=outer(flavour.s, mediator.prefactor * y / 3 * resonant),
-        t=outer(flavour.t, squared**2 * f_t(y)),
-        st=outer(flavour.st, -2 * squared * (squared * pole.modulus) * pole.cosine * f_i(y)),
+        t=outer(flavour.t, squared**2 * exchange.f_t),
+        st=outer(flavour.st, -2 * squared * (squared * pole.modulus) * pole.cosine * exchange.f_i),
         zz=outer(flavour.pair, squared**2 * f_zz(y)),
-        t_u=outer(flavour.t, squared**2 * f_n(y)),
-        tu=outer(flavour.pair, squared**2 * f_tu(y)),
+        t_u=outer(flavour.t, squared**2 * exchange.f_n),
+        tu=outer(flavour.pair, squared**2 * exchange.f_tu),
     )
 
 
-def _sides_of_one(y: Float[Array, "*s"]) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
-    """y for two expressions, one for y < 1 and one for y ≥ 1: each gets ½ or 2 where the other is used."""
-    below = y < 1
-    return jnp.where(below, y, 0.5), jnp.where(below, 2.0, y)
+# Terms of `_arctanh_remainder` by the bytes of a number.
+_REMAINDER_TERMS = {4: 7, 8: 16}
 
 
 def _arctanh_remainder(w: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """T = (artanh w − w)/w³ = Σ_k w^{2k}/(2k + 3) for w ≤ 1/3; with w = y/(y + 2), artanh w = ½ ln(1 + y)."""
     total = jnp.zeros_like(w)
-    for k in reversed(range(16)):
+    for k in reversed(range(_REMAINDER_TERMS[w.dtype.itemsize])):
         total = 1 / (2 * k + 3) + w**2 * total
     return total
 

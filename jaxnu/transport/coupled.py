@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -35,8 +34,6 @@ class CoupledState(NamedTuple):
 
     leaving: Float[Array, "mass=3 edge"]
     moments: Moments
-    above: Moments
-    """What the last node gave to the moments."""
 
 
 class Content(NamedTuple):
@@ -53,7 +50,9 @@ def content(response: ShellResponse, depth: Float[Array, "mass=3 *s"], depths: D
     share = depths.even * inverse
     losses = jnp.stack([lost, even_lost, -tilted_escape])
     tilts = jnp.stack([entering_tilt, even_tilt, tilted_tilt])
-    totals = jnp.stack([1 - (lost + entering_tilt) / 2, (1 - even_lost - even_tilt) / 2, (1 + tilted_escape - tilted_tilt) / 2])
+    totals = jnp.stack(
+        [1 - (lost + entering_tilt) / 2, (1 - even_lost - even_tilt) / 2, (1 + tilted_escape - tilted_tilt) / 2]
+    )
     # An even absorber takes τ times the content. That is as exact, and keeps its precision where τ is large.
     large = share[None] * jnp.clip(depth - 1, 0.0, 1.0)[None]
     totals = totals + large * (losses * inverse[None] - totals)
@@ -148,7 +147,7 @@ def _sum(parts):
     return sum(parts[1:], start=parts[0])
 
 
-def given_from_outside(exchange, state: CoupledState, cell: CoupledCell, entering, into):
+def given_from_outside(exchange, cell: CoupledCell, state: CoupledState, entering, into):
     """The right-hand side of the six equations."""
     spread = cell.spread
     found = _sum([state.moments.powers[p] for p in range(POWERS.size)])
@@ -174,7 +173,7 @@ def solved(cell: CoupledCell, right: Float[Array, "six=6 shell"]) -> Float[Array
     return _sum([cell.inverse[:, c] * right[c][None] for c in range(6)]).reshape(3, 2, -1)
 
 
-def contained(emission: Float[Array, "mass=3 pair=2 shell"], cell: CoupledCell, entering):
+def contained(cell: CoupledCell, emission: Float[Array, "mass=3 pair=2 shell"], entering):
     """Contents (pair, mass), losses in the s channel (pair) and what leaves."""
     content, resonant = (
         kind[0] * entering[None] + kind[1] * emission[:, 0][None] + kind[2] * emission[:, 1][None]
@@ -188,16 +187,17 @@ class Given(NamedTuple):
     """What a node gives to moments, before it is spread over powers."""
 
     forward: Float[Array, "daughter=3 pair=2 shell"]
-    low: Float[Array, "daughter=3 target=3 pair=2 shell"]
-    high: Float[Array, "daughter=3 target=3 pair=2 shell"]
+    swapped: Float[Array, "daughter=3 target=3 pair=2 shell"]
+    exchanged: Float[Array, "daughter=3 target=3 pair=2 shell"]
     strike: Float[Array, "daughter=3 target=3 pair=2 shell"]
-    recoil: Float[Array, "daughter=3 target=3 pair=2 shell"]
     squares: Float[Array, "pair=2 shell"]
-    shared: Float[Array, "some=8 pair=2 shell"]
+    shared: Float[Array, "power pair=2 shell"]
 
 
-def given(exchange: Exchange, spread: Spread, content, resonant) -> Given:
+def given(exchange: Exchange, cell: CoupledCell, content, resonant) -> Given:
     """From contents (pair, mass, shell) and the loss in the s channel (pair, shell)."""
+
+    spread = cell.spread
 
     def flavoured(factors):  # (daughter, target, pair, shell)
         return _sum(
@@ -213,42 +213,39 @@ def given(exchange: Exchange, spread: Spread, content, resonant) -> Given:
         ]
     )
     kernel = jnp.asarray([0.0, *KERNEL, *[0.0] * (USED - 4)], dtype=content.dtype)
-    strike = flavoured(exchange.gain_su) * interference
     return Given(
         _sum([exchange.lose_s[:, i][:, None, None] * content[:, i][None] for i in range(3)]),
         swapped,
-        swapped + flavoured(exchange.gain_st) * interference * spread.rho_square[None, :, None],
-        strike,
-        strike + swapped,
+        flavoured(exchange.gain_st) * interference * spread.rho_square[None, :, None],
+        flavoured(exchange.gain_su) * interference,
         _sum([exchange.charge[i] * content[:, i] for i in range(3)]),
-        bosons + kernel[:, None, None] * resonant[None],
+        jnp.concatenate(
+            [bosons + kernel[:, None, None] * resonant[None], jnp.zeros_like(bosons[: POWERS.size - USED])]
+        ),
     )
 
 
-def spread_over_powers(spread: Spread, into, given: Given) -> Float[Array, "power daughter=3 pair=2 shell"]:
-    """What a node gives to the moments in powers of x."""
-
-    def by_target(base, parts):
-        return _sum([base[:, j][:, None, None] * parts[:, j][None] for j in range(3)])
-
-    peaked = spread.forward[:, None, None] * given.forward[None]
-    base = spread.base
-    low = by_target(base[:3], given.low) + peaked[:3]
-    high = by_target(base[3:], given.high) + peaked[3:]
-    shared = into[None, :, None, None] * given.shared[:, None]
-    return jnp.concatenate([low + shared[:3], high[: USED - 3] + shared[3:], high[USED - 3 :]])
-
-
-def carried(state: CoupledState, now: Moments, weights: PowerWeights) -> Moments:
+def carried(cell: CoupledCell, state: CoupledState, given: Given, into, weights: PowerWeights) -> Moments:
     """The moments at the next node."""
+    moments, base = state.moments, cell.spread.base
+    high = jnp.asarray((POWERS >= 2)[:, None, None, None], dtype=base.dtype)
+    spread = (
+        cell.spread.forward[:, None, None] * given.forward[None] + into[None, :, None, None] * given.shared[:, None]
+    )
+    spread = spread + _sum(
+        [base[:, j][:, None, None] * (given.swapped[:, j][None] + high * given.exchanged[:, j][None]) for j in range(3)]
+    )
+    first = jnp.asarray(np.array([1.0, 0.0, 0.0])[:, None, None, None, None], dtype=base.dtype)
+    struck = given.strike[None] + first * given.swapped[None]
 
-    def step(moments, now, before, count):
+    def step(moments, now):
         shape = (-1,) + (1,) * (moments.ndim - 2) + (moments.shape[-1],)
-        decay, gain, bend = (part[:count].reshape(shape) for part in weights[1:])
-        return decay * moments + gain * now + bend * before
+        decay, gain = (part[: moments.shape[0]].reshape(shape) for part in (weights.decay, weights.gain))
+        return decay * moments + gain * now
 
-    counts = POWERS.size, 3, 3
-    return Moments(*(step(*parts) for parts in zip(state.moments, now, state.above, counts, strict=True)))
+    return Moments(
+        step(moments.powers, spread), step(moments.struck, struck), step(moments.squares, given.squares[None])
+    )
 
 
 def nothing(leaving: Float[Array, "mass=3 edge"]) -> CoupledState:
@@ -259,4 +256,4 @@ def nothing(leaving: Float[Array, "mass=3 edge"]) -> CoupledState:
         jnp.zeros((3, 3, 3, 2, shells), dtype),
         jnp.zeros((3, 2, shells), dtype),
     )
-    return CoupledState(leaving, moments, jax.tree.map(jnp.zeros_like, moments))
+    return CoupledState(leaving, moments)

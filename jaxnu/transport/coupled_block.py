@@ -10,8 +10,8 @@ from jaxtyping import Array, Float, Int
 
 from jaxnu.transport import coupled, layout
 from jaxnu.transport.block import Setting, absorbers_of, responses_of, shares_of
-from jaxnu.transport.coupled import CoupledCell, CoupledState, Moments
-from jaxnu.transport.exchange import depths, forward, poles, rates, series, spread
+from jaxnu.transport.coupled import CoupledCell, CoupledState
+from jaxnu.transport.exchange import depths, poles, rates, series, spread, sums
 from jaxnu.transport.layout import Nodes, diagonals
 from jaxnu.transport.march import PowerWeights, kernel_sum
 from jaxnu.transport.response import with_even
@@ -31,9 +31,8 @@ def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     absorbers = run(with_even, line, smooth.even)
     response = responses_of(step, absorbers)
     contents = run(coupled.content, response, absorbers.depth, smooth)
-    base, rho_square, unit = run(series, exchange, found)
-    peak = run(forward, found, base, rho_square)
-    daughters = run(spread, exchange, found, base, rho_square, unit, peak)
+    base = run(series, exchange, found)
+    daughters = run(spread, exchange, found, base, run(sums, base))
     into = setting.into.astype(layout.PRECISION)
     own = diagonals(nodes.weights.own, layout.ROWS + 1, shells)[:, 1:].astype(layout.PRECISION)
     fed = run(coupled.feeding, exchange, into, run(coupled.own_sums, daughters, own))
@@ -55,20 +54,24 @@ def coupled_march(
     exchange, shells = setting.exchange, setting.nearness.shape[0] - 1
     assert exchange is not None
     into = setting.into.astype(layout.PRECISION)
-    run = partial(staged, step)
+
+    def run(stage, row, cells, *others):
+        # The row is taken inside the stage, where it costs no copy.
+        return staged(step, lambda row, cells, *others: stage(layout.of_row(row, cells), *others), row, cells, *others)
 
     def one(state, row):
-        cell, now = layout.row_of(row, shells, cells, weights)
-        now = jax.tree.map(lambda x: x.astype(layout.PRECISION), now)
         entering = state.leaving[:, 1:].astype(layout.PRECISION)
-        right = run(coupled.given_from_outside, exchange, state, cell, entering, into)
-        emission = run(coupled.solved, cell, right)
-        content, resonant, leaving = run(coupled.contained, emission, cell, entering)
-        parts = run(coupled.given, exchange, cell.spread, content, resonant)
-        powers = run(coupled.spread_over_powers, cell.spread, into, parts)
-        given = Moments(powers, jnp.stack([parts.recoil, parts.strike, parts.strike]), jnp.stack([parts.squares] * 3))
-        moments = run(coupled.carried, state, given, now)
+        right = run(partial(coupled.given_from_outside, exchange), row, cells, state, entering, into)
+        emission = run(coupled.solved, row, cells, right)
+        content, resonant, leaving = run(coupled.contained, row, cells, emission, entering)
+        parts = run(partial(coupled.given, exchange), row, cells, content, resonant)
+        now = jax.tree.map(lambda x: x.astype(layout.PRECISION), layout.weights_of_row(row, shells, weights))
+        moments = run(coupled.carried, row, cells, state, parts, into, now)
         leaving = jnp.concatenate([leaving.astype(state.leaving.dtype), state.leaving[:, -1:]], axis=1)
-        return CoupledState(leaving, moments, given), leaving[:, 0]
+        return CoupledState(leaving, moments), leaving[:, 0]
 
-    return jax.lax.scan(one, state, jnp.arange(layout.ROWS))
+    arrivals = []
+    for row in range(layout.ROWS):
+        state, arrival = one(state, row)
+        arrivals.append(arrival)
+    return state, jnp.stack(arrivals)

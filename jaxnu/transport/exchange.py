@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnu.channels import f_i, f_n, f_t, f_tu, f_zz, flavour_factors, relative_width
+from jaxnu.channels import exchanged, f_zz, flavour_factors, relative_width
 from jaxnu.daughters import daughter_flavours
 from jaxnu.mediators import LmuLtau, neutrino_branching, pair_strength
 from jaxnu.neutrinos import charge_matrix
@@ -148,23 +148,23 @@ def rates(exchange: Exchange, poles: Poles, epsilon: Float[Array, "1 row shell"]
     pairs = pair_strength(mediator, y * (mediator.mass**2).astype(y.dtype)).astype(y.dtype)
     wing = exchange.depth * square * edge / 3
     wing = wing * jnp.minimum(1e5 / jnp.maximum(wing * pairs, 1.0), 1.0)
-    log = jnp.log1p(y)
-    # ∫ wᵏ A² dw times y, k = 1, 2, 3
-    inverse, rho = 1 / jnp.maximum(y, 1.0), y / (1 + y)
-    i1 = (log - rho) * inverse
-    i2 = (1 - (2 * log - rho) * inverse) * inverse
-    i3 = (0.5 - (2 - (3 * log - rho) * inverse) * inverse) * inverse
-    norm = (pair_strength(mediator, jnp.zeros_like(mediator.mass))).astype(y.dtype)
+    found = exchanged(y)
+    # ∫ wᵏ A² dw times y, k = 1, 2, 3, for large y
+    inverse, rho = 1 / jnp.maximum(y, 1.0), found.f_n
+    i1 = (found.log - rho) * inverse
+    i2 = (1 - (2 * found.log - rho) * inverse) * inverse
+    i3 = (0.5 - (2 - (3 * found.log - rho) * inverse) * inverse) * inverse
+    norm = pair_strength(mediator, jnp.zeros_like(mediator.mass)).astype(y.dtype)
     return Rates(
         y,
         rho,
-        -jnp.log1p(1 / y),
-        f_t(y) + f_n(y),
-        f_i(y),
-        f_tu(y),
+        found.log_share,
+        found.f_t + found.f_n,
+        found.f_i,
+        found.f_tu,
         f_zz(y),
         2 * i1 - 2 * i2 + i3,
-        1 - log * inverse,
+        1 - found.log * inverse,
         principal,
         wing * pairs,
         wing * norm,
@@ -193,7 +193,9 @@ def depths(exchange: Exchange, rates: Rates) -> Depths:
     for i in range(3):
         out = _total(
             [
-                exchange.lose_t[i, j] * forward[j] + exchange.lose_pair[i, j] * swap[j] + exchange.lose_st[i, j] * cross[j]
+                exchange.lose_t[i, j] * forward[j]
+                + exchange.lose_pair[i, j] * swap[j]
+                + exchange.lose_st[i, j] * cross[j]
                 for j in range(3)
             ]
         )
@@ -229,51 +231,60 @@ class Spread(NamedTuple):
     """−2 Re P"""
 
 
-def series(exchange: Exchange, rates: Rates) -> tuple[Float[Array, "power target=3 row shell"], Array, Array]:
-    """The base of `Spread`, and 1 and 1/ρ² times what they are in units of depth."""
-    powers, terms = _power_constants(rates.y.dtype)
+# What of the number and of the energy loss of `base`, without and with p < 2, and of its product with p + 1 and p − 1
+# the powers give.
+_NUMBER = np.where(POWERS >= 0, 1 / np.maximum(POWERS + 1, 1.0), 0.0)
+_LOSS = _NUMBER / (POWERS + 2 + (POWERS < 0))
+_HIGH = np.maximum(POWERS - 1, 0.0)
+_SUMS = np.stack(
+    [
+        _NUMBER,
+        _NUMBER * (POWERS >= 2),
+        _LOSS,
+        _NUMBER * (POWERS + 1),
+        _NUMBER * _HIGH,
+        _LOSS * (POWERS + 1),
+        _LOSS * _HIGH,
+    ]
+)
+
+
+def series(exchange: Exchange, rates: Rates) -> Float[Array, "power target=3 row shell"]:
+    """The base of `Spread`."""
+    powers, terms = (jnp.asarray(x, dtype=rates.y.dtype).reshape(-1, 1, 1, 1) for x in (POWERS, TERMS))
     unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(rates.y.dtype)
-    return terms * jnp.exp((powers + 1) * rates.log_rho[None]) * unit[None], 1 / rates.rho**2, unit
+    return (terms * unit[None]) * jnp.exp((powers + 1) * rates.log_rho[None])
 
 
-def _power_constants(dtype):
-    return (jnp.asarray(x, dtype=dtype).reshape(-1, 1, 1, 1) for x in (POWERS, TERMS))
+def sums(base: Float[Array, "power target=3 row shell"]) -> Float[Array, "sum=7 target=3 row shell"]:
+    """`_SUMS` over powers."""
+    return jnp.tensordot(jnp.asarray(_SUMS, dtype=base.dtype), base, 1)
 
 
-def forward(rates: Rates, base: Float[Array, "power target=3 row shell"], rho_square) -> Array:
-    """y(1 + x²)A² of each target."""
-    powers, _ = _power_constants(base.dtype)
-    before = jnp.where(powers >= 2, powers - 1, 0.0)
-    return (1 - rates.rho[None]) * base * (powers + 1 + before * rho_square[None])
-
-
-def spread(exchange: Exchange, rates: Rates, base, rho_square, unit, forward) -> Spread:
-    """In the cells of a block."""
-    # Number and, where the peak is narrower than all powers, energy are kept.
-    counted = np.where(POWERS >= 0, 1 / (POWERS + 1 + (POWERS < 0)), 0.0)
-    high = np.where(POWERS >= 2, counted, 0.0)
+def spread(exchange: Exchange, rates: Rates, base, sums) -> Spread:
+    """In the cells of a block; number and, where the peak is narrower than all powers, energy are kept."""
+    powers = jnp.asarray(POWERS, dtype=base.dtype)[:, None, None]
+    unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(base.dtype)
+    charge, rest, inverse = exchange.charge[:, None, None], 1 - rates.rho, 1 / rates.rho**2
+    number, high_number, loss, forward_number, more_number, forward_loss, more_loss = sums
     last = float(POWERS[-1])
-
-    def total(weights, parts):
-        return _total([float(w) * part for w, part in zip(weights, parts, strict=True) if w])
-
     peaked = (last + 1) * (last + 2) * jnp.clip((rates.y - 20) / (rates.y + 80), 0.0, 1.0)
-    missing = peaked * (unit * rates.loss - total(counted / (POWERS + 2), forward))
-    base = base.at[-1].add(peaked * (unit * rates.simple_loss - total(counted / (POWERS + 2), base)))
-    local = unit * rates.forward - total(counted, forward) - missing / (last + 1)
+    missing = peaked * (unit * rates.loss - rest * (forward_loss + inverse * more_loss))
+    simple = peaked * (unit * rates.simple_loss - loss)
+    local = unit * rates.forward - rest * (forward_number + inverse * more_number) - missing / (last + 1)
+    weight, more = charge * rest, charge * rest * inverse
+    above = jnp.maximum(powers - 1, 0.0)
+    forward = _total([base[:, j] * (weight[j][None] * (powers + 1) + more[j][None] * above) for j in range(3)])
     recoil = 2 / (2 + rates.y)
-
-    def charged(part):
-        return _total([exchange.charge[j] * part[..., j, :, :] for j in range(3)])
-
+    is_last = jnp.asarray(np.arange(POWERS.size) == POWERS.size - 1, dtype=base.dtype)
     return Spread(
-        charged(forward).at[-1].add(charged(missing)),
-        base,
+        forward + is_last[:, None, None] * _total(list(charge * missing))[None],
+        base + is_last[:, None, None, None] * simple[None],
         unit[None] * boson_pairs.boson_powers(rates.y, rates.f_zz),
-        charged(local),
-        unit * rates.f_i - total(high, base) * rho_square,
-        unit * rates.f_tu - total(counted, base) * recoil,
-        rho_square,
+        _total(list(charge * local)),
+        unit * rates.f_i - (high_number + simple / (last + 1)) * inverse,
+        unit * rates.f_tu - (number + simple / (last + 1)) * recoil,
+        inverse,
         recoil,
         unit * rates.y / (1 + rates.y),
         unit * rates.y / (1 + rates.y) ** 2,

@@ -11,25 +11,39 @@ from jaxtyping import Array, Float, Int
 
 
 def cell_weights(
-    width: Float[Array, "cell"], growth: Float[Array, "cell"], points: int = 4
+    width: Float[Array, "cell"], growth: Float[Array, "cell"]
 ) -> tuple[Float[Array, "cell"], Float[Array, "cell"], Float[Array, "cell"]]:
     """(w₀, w₁, w₂) with ∫dx e^{growth·y} f over each cell = w₀f₀ + w₁f₁ + w₂f₂, y in [0, 1] across the cell.
 
     f is the parabola through the nodes at both ends and the next node above: the line plus f[x₀, x₁, x₂](x − x₀)(x −
     x₁). Of the latter less is taken where the next cell is narrower, whose slope says little about a wide one, and
-    none in the topmost cell. By Gauss–Legendre up to where e^{growth·y} has fallen to e^−20.
+    none in the topmost cell.
     """
-    places, weights = np.polynomial.legendre.leggauss(points)
+    points, weights = np.polynomial.legendre.leggauss(4)
     lower, upper, bulge = 0.0 * growth, 0.0 * growth, 0.0 * growth
-    reach = jnp.minimum(20 / jnp.maximum(-growth, 1.0), 1.0)
-    for place, w in zip((places + 1) / 2, weights / 2, strict=True):
-        y = float(place) * reach
-        value = float(w) * reach * jnp.exp(y * growth)
-        lower, upper, bulge = lower + (1 - y) * value, upper + y * value, bulge + y * (1 - y) * value
+    for y, w in zip((points + 1) / 2, weights / 2, strict=True):
+        value = float(w) * jnp.exp(float(y) * growth)
+        lower, upper, bulge = lower + float(1 - y) * value, upper + float(y) * value, bulge + float(y * (1 - y)) * value
     above = jnp.concatenate([width[1:], jnp.ones_like(width[:1])])
     taken = jnp.concatenate([jnp.minimum(width[1:] / width[:-1], 1.0) ** 2, jnp.zeros_like(width[:1])])
     bend = taken * width**2 * bulge / (width + above)
     return width * lower - bend, width * upper + bend * (1 + width / above), -bend * width / above
+
+
+def line_weights(
+    width: Float[Array, "cell"], growth: Float[Array, "cell"]
+) -> tuple[Float[Array, "cell"], Float[Array, "cell"], Float[Array, "cell"]]:
+    """`cell_weights` for f a straight line, however steep the exponential: (w₀, w₁, 0).
+
+    ∫₀¹ e^{gy} dy = (e^g − 1)/g and ∫₀¹ y e^{gy} dy = [e^g − (e^g − 1)/g]/g, by series for small g.
+    """
+    small = jnp.abs(growth) < 0.1
+    g = jnp.where(small, 1.0, growth)
+    thin = jnp.where(small, growth, 0.0)
+    whole = jnp.where(small, 1 + thin / 2 + thin**2 / 6 + thin**3 / 24 + thin**4 / 120, jnp.expm1(g) / g)
+    upper = 1 / 2 + thin / 3 + thin**2 / 8 + thin**3 / 30 + thin**4 / 144
+    upper = jnp.where(small, upper, (jnp.exp(g) - whole) / g)
+    return width * (whole - upper), width * upper, jnp.zeros_like(growth)
 
 
 class Curve(NamedTuple):

@@ -41,25 +41,28 @@ def windows(nodes: Nodes, shells: int, last: float = 1.0) -> Nodes:
     """
     count = nodes.epsilon.shape[0]
     blocks = -(-(count + shells - 1) // ROWS)
-    missing = blocks * ROWS + 1 - count
-    index = np.arange(blocks)[:, None] * ROWS + np.arange(ROWS + 1 + shells)[None, :]
+    length = ROWS + 1 + shells
+    # Whole rows of blocks side by side, instead of an index that XLA looks up number by number.
+    pieces = -(-length // ROWS)
+    missing = (blocks + pieces - 1) * ROWS - shells - count
 
     def seen(values, before, after):
         padding = [(0, 0)] * (values.ndim - 1)
-        first, last = ((shells, 0), before), ((0, missing), after)
-        for width, kind in (first, last):
+        for width, kind in (((shells, 0), before), ((0, missing), after)):
             mode = {"mode": "edge"} if kind == "edge" else {"constant_values": kind}
             values = jnp.pad(values, [*padding, width], **mode)
-        return jnp.moveaxis(values[..., index], -2, 0)
+        rows = values.reshape(*values.shape[:-1], -1, ROWS)
+        window = jnp.concatenate([rows[..., k : k + blocks, :] for k in range(pieces)], axis=-1)
+        return jnp.moveaxis(window[..., :length], -2, 0)
 
-    weights = (seen(values, 0.0, after) for values, after in zip(nodes.weights, (0.0, last, 0.0, 0.0), strict=True))
+    weights = (seen(values, 0.0, after) for values, after in zip(nodes.weights, (0.0, last, 0.0, 0.0), strict=False))
     log_energy, log_free, epsilon = (seen(values, "edge", "edge") for values in nodes[:3])
     return Nodes(log_energy, log_free, epsilon, type(nodes.weights)(*weights))
 
 
 def diagonals(window: Float[Array, "*s length"], rows: int, columns: int) -> Float[Array, "*s row column"]:
     """x[r, c] = window[r + c]."""
-    return window[..., np.arange(rows)[:, None] + np.arange(columns)[None, :]]
+    return jnp.stack([window[..., row : row + columns] for row in range(rows)], axis=-2)
 
 
 def per_cell(states: Float[Array, "mass=3"]) -> Float[Array, "mass=3 1 1"]:
@@ -69,5 +72,14 @@ def per_cell(states: Float[Array, "mass=3"]) -> Float[Array, "mass=3 1 1"]:
 
 def row_of(row: int | Array, shells: int, cells: Any, weights: Weights) -> tuple[Any, Weights]:
     """Arrays of cells, and windows of weights, in one row of a block."""
-    in_row = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, x.ndim - 2, keepdims=False), cells)
-    return in_row, jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, row + 1, shells, x.ndim - 1), weights)
+    return of_row(row, cells), weights_of_row(row, shells, weights)
+
+
+def of_row(row: int | Array, cells: Any) -> Any:
+    """Arrays of cells in one row of a block."""
+    return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, x.ndim - 2, keepdims=False), cells)
+
+
+def weights_of_row(row: int | Array, shells: int, weights: Any) -> Any:
+    """Windows of weights in one row of a block."""
+    return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, row + 1, shells, x.ndim - 1), weights)

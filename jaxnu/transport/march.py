@@ -30,12 +30,11 @@ class Weights(NamedTuple):
 
 
 class PowerWeights(NamedTuple):
-    """Per moment, on the way to the next node: M ← decay M + gain P + bend P⁺, and the weight of the node itself."""
+    """The same for many moments and straight lines between nodes: M ← decay M + gain P, and the weight of the node."""
 
     own: Float[Array, "moment *s"]
     decay: Float[Array, "moment *s"]
     gain: Float[Array, "moment *s"]
-    bend: Float[Array, "moment *s"]
 
 
 class State(NamedTuple):

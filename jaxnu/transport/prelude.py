@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -21,7 +21,7 @@ from jaxnu.transport.block import Setting
 from jaxnu.transport.coupled import CoupledState, nothing
 from jaxnu.transport.exchange import exchange
 from jaxnu.transport.injection import log_free_flux, power_law_shares, shell_injection
-from jaxnu.transport.interpolation import cell_weights
+from jaxnu.transport.interpolation import cell_weights, line_weights
 from jaxnu.transport.layout import Nodes, windows
 from jaxnu.transport.line import depth_scale, path_factor, reduced_energy, reduced_masses
 from jaxnu.transport.march import PowerWeights, State, Weights, kernel_sum
@@ -89,20 +89,20 @@ def _series(universe: Universe, alpha, nearness):
 
 def march_weights(log_energy: Float[Array, "node"], log_free: Float[Array, "node"]) -> Weights:
     """The march's weights at nodes from the highest energy, for fluxes relative to the free one."""
-    own, decay, gain, bend = _moment_weights(log_energy, log_free, np.arange(3.0), 4)
+    own, decay, gain, bend = _moment_weights(log_energy, log_free, np.arange(3.0), cell_weights)
     return Weights(kernel_sum(own), decay, gain, bend)
 
 
 def power_weights(log_energy: Float[Array, "node"], log_free: Float[Array, "node"]) -> PowerWeights:
-    """The same for all `POWERS`."""
-    return PowerWeights(*_moment_weights(log_energy, log_free, POWERS, 12))
+    """The same for all `POWERS`, with straight lines between the nodes."""
+    return PowerWeights(*_moment_weights(log_energy, log_free, POWERS, line_weights)[:3])
 
 
-def _moment_weights(log_energy, log_free, powers: np.ndarray, points: int):
+def _moment_weights(log_energy, log_free, powers: np.ndarray, weights: Callable):
     """A moment of power p grows by e^growth from a node to the one below, times x^p."""
     width = jnp.diff(log_energy)
     growth = jnp.diff(log_free)[None, :] - jnp.asarray(powers, dtype=width.dtype)[:, None] * width[None, :]
-    here, next_, third = jax.vmap(partial(cell_weights, points=points), (None, 0))(width, growth)
+    here, next_, third = jax.vmap(weights, (None, 0))(width, growth)
     decay = jnp.exp(growth)
     none, one = jnp.zeros_like(here[:, :1]), jnp.ones_like(here[:, :1])
     # The topmost node has nothing above it; below the last one, moments stay as they are.
