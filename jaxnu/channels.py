@@ -66,45 +66,49 @@ def flavour_factors(q: Complex[Array, "mass=3 target=3"]) -> FlavourFactors:
     return FlavourFactors(_square(q), jnp.outer(diagonal, diagonal), (q.conj() * (r @ q)).real, _square(r))
 
 
-class Exchanged(NamedTuple):
-    """Functions of y that t and u channels have in common, and ln(1 + y), ln[y/(1 + y)]; all dimensionless.
+class Logarithms(NamedTuple):
+    """ln(1 + y), ln[y/(1 + y)] and T of `_arctanh_remainder` at the smaller of y and 1/y."""
 
-    f_t = [y(y + 2) − 2(1 + y) ln(1 + y)]/y², from y/3 at small y to 1, and f_i = [(1 + y)² ln(1 + y) − y − 3y²/2]/y²,
-    from y/3 to ln y, the s–t interference over −2 Re P, of ν ν̄; f_n = y/(1 + y), squares of t and u channels, and f_tu =
-    2 ln(1 + y)/(2 + y), their interference, of ν ν, with the ½ of identical particles.
+    log: Float[Array, "*s"]
+    log_share: Float[Array, "*s"]
+    remainder: Float[Array, "*s"]
+
+
+def logarithms(y: Float[Array, "*s"]) -> Logarithms:
+    """At y > 0, by ln(1 + m) = 2w[1 + w² T(w)], w = m/(m + 2), with m the smaller of y and 1/y: free of cancellations."""
+    below = y < 1
+    smaller = jnp.where(below, y, 1 / jnp.where(below, 1.0, y))
+    w = smaller / (smaller + 2)
+    remainder = _arctanh_remainder(w)
+    near, far = 2 * w * (1 + w**2 * remainder), jnp.log(y)
+    return Logarithms(jnp.where(below, near, far + near), jnp.where(below, far - near, -near), remainder)
+
+
+class Exchanged(NamedTuple):
+    """Functions of y that t and u channels have in common; dimensionless.
+
+    Of ν ν̄, f_t = [y(y + 2) − 2(1 + y) ln(1 + y)]/y², from y/3 at small y to 1, and the s–t interference over −2 Re P,
+    f_i = [(1 + y)² ln(1 + y) − y − 3y²/2]/y², from y/3 to ln y. Of ν ν, with the ½ of identical particles, squares of
+    t and u channels, f_n = y/(1 + y), and their interference, f_tu = 2 ln(1 + y)/(2 + y).
     """
 
     f_t: Float[Array, "*s"]
     f_i: Float[Array, "*s"]
     f_n: Float[Array, "*s"]
     f_tu: Float[Array, "*s"]
-    log: Float[Array, "*s"]
-    log_share: Float[Array, "*s"]
 
 
-def exchanged(y: Float[Array, "*s"]) -> Exchanged:
-    """At y > 0, free of cancellations.
-
-    With m the smaller of y and 1/y, ln(1 + m) = 2w[1 + w² T(w)], w = m/(m + 2), T of `_arctanh_remainder`. Below y = 1
-    f_t = w[1 − (1 − w²) T] and f_i = (w/2)[1 + (1 + w)² T].
-    """
+def exchanged(y: Float[Array, "*s"], logarithms: Logarithms) -> Exchanged:
+    """At y with its `logarithms`. Below y = 1 f_t = w[1 − (1 − w²) T] and f_i = (w/2)[1 + (1 + w)² T]."""
+    log, _, remainder = logarithms
     below = y < 1
-    small, large = jnp.where(below, y, 0.5), jnp.where(below, 2.0, y)
-    smaller = jnp.where(below, y, 1 / large)
-    w = smaller / (smaller + 2)
-    remainder = _arctanh_remainder(w)
-    near, far = 2 * w * (1 + w**2 * remainder), jnp.log(y)
-    log, log_share = jnp.where(below, near, far + near), jnp.where(below, far - near, -near)
-    inverse = 1 / large
+    small, inverse = jnp.where(below, y, 0.5), 1 / jnp.where(below, 2.0, y)
+    w = small / (small + 2)
     return Exchanged(
-        jnp.where(
-            below, w * (1 - 4 * (1 + small) / (small + 2) ** 2 * remainder), 1 + 2 * inverse * (1 - (1 + inverse) * log)
-        ),
+        jnp.where(below, w * (1 - (1 - w**2) * remainder), 1 + 2 * inverse * (1 - (1 + inverse) * log)),
         jnp.where(below, w / 2 * (1 + (1 + w) ** 2 * remainder), (1 + inverse) ** 2 * log - inverse - 1.5),
-        jnp.where(below, small / (1 + small), 1 - 1 / (1 + large)),
+        jnp.where(below, small / (1 + small), 1 - 1 / (1 + 1 / inverse)),
         2 * log / (2 + y),
-        log,
-        log_share,
     )
 
 
@@ -173,7 +177,7 @@ def reduced_cross_sections(universe: Universe, s: Float[Array, "*s"]) -> CrossSe
     flavour = flavour_factors(charge_matrix(universe.neutrinos, mediator.charges))
     y, squared = s / mediator.mass**2, mediator.coupling**2
     pole = propagator(y, relative_width(mediator))
-    exchange = exchanged(y)
+    exchange = exchanged(y, logarithms(y))
     # Each power of |P| goes with one of g′², so that neither overflows.
     resonant = (squared * pole.modulus) * (pair_strength(mediator, s) * pole.modulus)
 

@@ -22,9 +22,10 @@ from jaxnu.transport.response import ShellResponse
 
 
 class Moments(NamedTuple):
-    """Of what daughters come from: powers of x per daughter; p = −1, 0, 1 of what strikes a relic."""
+    """Of what daughters come from: powers of x per daughter, p < 2 and others; p = −1, 0, 1 of what strikes a relic."""
 
-    powers: Float[Array, "power daughter=3 pair=2 *s"]
+    low: Float[Array, "three=3 daughter=3 pair=2 *s"]
+    high: Float[Array, "power daughter=3 pair=2 *s"]
     struck: Float[Array, "three=3 daughter=3 target=3 pair=2 *s"]
     squares: Float[Array, "three=3 pair=2 *s"]
 
@@ -150,7 +151,7 @@ def _sum(parts):
 def given_from_outside(exchange, cell: CoupledCell, state: CoupledState, entering, into):
     """The right-hand side of the six equations."""
     spread = cell.spread
-    found = _sum([state.moments.powers[p] for p in range(POWERS.size)])
+    found = _sum([*state.moments.low, *state.moments.high])
     struck, squares = state.moments.struck, state.moments.squares
     strike = struck[0] - 2 * struck[1] + struck[2]
     square = 2 * squares[0] - 2 * squares[1] + squares[2]
@@ -187,8 +188,9 @@ class Given(NamedTuple):
     """What a node gives to moments, before it is spread over powers."""
 
     forward: Float[Array, "daughter=3 pair=2 shell"]
-    swapped: Float[Array, "daughter=3 target=3 pair=2 shell"]
-    exchanged: Float[Array, "daughter=3 target=3 pair=2 shell"]
+    low: Float[Array, "daughter=3 target=3 pair=2 shell"]
+    """Swapped; `high` is exchanged, too."""
+    high: Float[Array, "daughter=3 target=3 pair=2 shell"]
     strike: Float[Array, "daughter=3 target=3 pair=2 shell"]
     squares: Float[Array, "pair=2 shell"]
     shared: Float[Array, "power pair=2 shell"]
@@ -216,7 +218,7 @@ def given(exchange: Exchange, cell: CoupledCell, content, resonant) -> Given:
     return Given(
         _sum([exchange.lose_s[:, i][:, None, None] * content[:, i][None] for i in range(3)]),
         swapped,
-        flavoured(exchange.gain_st) * interference * spread.rho_square[None, :, None],
+        swapped + flavoured(exchange.gain_st) * interference * spread.rho_square[None, :, None],
         flavoured(exchange.gain_su) * interference,
         _sum([exchange.charge[i] * content[:, i] for i in range(3)]),
         jnp.concatenate(
@@ -227,24 +229,23 @@ def given(exchange: Exchange, cell: CoupledCell, content, resonant) -> Given:
 
 def carried(cell: CoupledCell, state: CoupledState, given: Given, into, weights: PowerWeights) -> Moments:
     """The moments at the next node."""
-    moments, base = state.moments, cell.spread.base
-    high = jnp.asarray((POWERS >= 2)[:, None, None, None], dtype=base.dtype)
-    spread = (
-        cell.spread.forward[:, None, None] * given.forward[None] + into[None, :, None, None] * given.shared[:, None]
-    )
-    spread = spread + _sum(
-        [base[:, j][:, None, None] * (given.swapped[:, j][None] + high * given.exchanged[:, j][None]) for j in range(3)]
-    )
-    first = jnp.asarray(np.array([1.0, 0.0, 0.0])[:, None, None, None, None], dtype=base.dtype)
-    struck = given.strike[None] + first * given.swapped[None]
+    spread, moments, into = cell.spread, state.moments, into[None, :, None, None]
 
-    def step(moments, now):
+    def step(moments, now, start):
         shape = (-1,) + (1,) * (moments.ndim - 2) + (moments.shape[-1],)
-        decay, gain = (part[: moments.shape[0]].reshape(shape) for part in (weights.decay, weights.gain))
-        return decay * moments + gain * now
+        rows = slice(start, start + moments.shape[0])
+        return weights.decay[rows].reshape(shape) * moments + weights.gain[rows].reshape(shape) * now
 
+    def daughters(rows, flavours):
+        shared = given.forward[None] * spread.forward[rows, None, None] + into * given.shared[rows, None]
+        return shared + _sum([spread.base[rows, j][:, None, None] * flavours[:, j][None] for j in range(3)])
+
+    first = jnp.asarray(np.array([1.0, 0.0, 0.0])[:, None, None, None, None], dtype=given.strike.dtype)
     return Moments(
-        step(moments.powers, spread), step(moments.struck, struck), step(moments.squares, given.squares[None])
+        step(moments.low, daughters(slice(0, 3), given.low), 0),
+        step(moments.high, daughters(slice(3, None), given.high), 3),
+        step(moments.struck, given.strike[None] + first * given.low[None], 0),
+        step(moments.squares, given.squares[None], 0),
     )
 
 
@@ -252,7 +253,8 @@ def nothing(leaving: Float[Array, "mass=3 edge"]) -> CoupledState:
     """The state before the first node: no moments."""
     shells, dtype = leaving.shape[1] - 1, layout.PRECISION
     moments = Moments(
-        jnp.zeros((POWERS.size, 3, 2, shells), dtype),
+        jnp.zeros((3, 3, 2, shells), dtype),
+        jnp.zeros((POWERS.size - 3, 3, 2, shells), dtype),
         jnp.zeros((3, 3, 3, 2, shells), dtype),
         jnp.zeros((3, 2, shells), dtype),
     )

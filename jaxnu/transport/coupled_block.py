@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxnu.channels import logarithms
 from jaxnu.transport import coupled, layout
 from jaxnu.transport.block import Setting, absorbers_of, responses_of, shares_of
 from jaxnu.transport.coupled import CoupledCell, CoupledState
-from jaxnu.transport.exchange import depths, poles, rates, series, spread, sums
+from jaxnu.transport.exchange import depths, peaks, poles, rates, series, spread, sums, wings
 from jaxnu.transport.layout import Nodes, diagonals
 from jaxnu.transport.march import PowerWeights, kernel_sum
 from jaxnu.transport.response import with_even
@@ -26,13 +27,14 @@ def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     line = absorbers_of(setting, step, nodes)
     edges = diagonals(nodes.epsilon, layout.ROWS + 1, shells + 1)[None].astype(layout.PRECISION)
     epsilon = diagonals(nodes.epsilon[1:], layout.ROWS, shells)[None].astype(layout.PRECISION)
-    found = run(rates, exchange, run(poles, exchange, edges), epsilon)
+    logs = run(lambda epsilon: logarithms(exchange.mass / epsilon), epsilon)
+    found = run(rates, exchange, epsilon, logs, run(wings, exchange, run(poles, exchange, edges), epsilon))
     smooth = run(depths, exchange, found)
     absorbers = run(with_even, line, smooth.even)
     response = responses_of(step, absorbers)
     contents = run(coupled.content, response, absorbers.depth, smooth)
     base = run(series, exchange, found)
-    daughters = run(spread, exchange, found, base, run(sums, base))
+    daughters = run(spread, exchange, found, base, run(peaks, exchange, found, run(sums, base)))
     into = setting.into.astype(layout.PRECISION)
     own = diagonals(nodes.weights.own, layout.ROWS + 1, shells)[:, 1:].astype(layout.PRECISION)
     fed = run(coupled.feeding, exchange, into, run(coupled.own_sums, daughters, own))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnu.channels import exchanged, f_zz, flavour_factors, relative_width
+from jaxnu.channels import Exchanged, Logarithms, exchanged, f_zz, flavour_factors, relative_width
 from jaxnu.daughters import daughter_flavours
 from jaxnu.mediators import LmuLtau, neutrino_branching, pair_strength
 from jaxnu.neutrinos import charge_matrix
@@ -112,21 +112,19 @@ def poles(exchange: Exchange, epsilon: Float[Array, "1 row edge"]) -> Poles:
 
 
 class Rates(NamedTuple):
-    """Functions of y in the cells: ρ, 1 − ρ, y and of the channels; and Re P, the s channel, its part with neutrinos."""
+    """Functions of y in the cells, of the exchange channels, and the depth of the s channel's wings."""
 
     y: Float[Array, "target=3 row shell"]
-    rho: Float[Array, "target=3 row shell"]
     log_rho: Float[Array, "target=3 row shell"]
-    forward: Float[Array, "target=3 row shell"]
-    """f_t + f_n"""
-    f_i: Float[Array, "target=3 row shell"]
-    f_tu: Float[Array, "target=3 row shell"]
+    """ρ = y/(1 + y)"""
+    exchanged: Exchanged
     f_zz: Float[Array, "target=3 row shell"]
     loss: Float[Array, "target=3 row shell"]
     """∫(1 − x) y (1 + x²)/[1 + y(1 − x)]² dx for large y."""
     simple_loss: Float[Array, "target=3 row shell"]
     """∫(1 − x) y/[1 + y(1 − x)] dx, too."""
     real: Float[Array, "target=3 row shell"]
+    """Re P"""
     resonant: Float[Array, "target=3 row shell"]
     """Depth of the wings of the s channel per |q_ij|²."""
     neutrinos: Float[Array, "target=3 row shell"]
@@ -136,38 +134,41 @@ class Rates(NamedTuple):
 _NEAR, _FAR = (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))
 
 
-def rates(exchange: Exchange, poles: Poles, epsilon: Float[Array, "1 row shell"]) -> Rates:
-    """In the cells of a block; `epsilon` is ε₀ there."""
-    mediator = exchange.mediator
+def wings(exchange: Exchange, poles: Poles, epsilon: Float[Array, "1 row shell"]) -> tuple[Array, Array]:
+    """The depth of the wings of the s channel per |q_ij|² and (Γ/m)/g′² of a pair, and Re P; `epsilon` is ε₀ there.
+
+    In a shell 1/(y − 1)² counts as the product of 1/(y − 1) at its edges: exact for a pole that y crosses evenly.
+    """
     y = exchange.mass / epsilon
-    near, far = ((part[(..., *_NEAR)], part[(..., *_FAR)]) for part in (poles.real, poles.imaginary))
-    real, imaginary = near, far
+    pairs = pair_strength(exchange.mediator, y * (exchange.mediator.mass**2).astype(y.dtype)).astype(y.dtype)
+    real, imaginary = ((part[(..., *_NEAR)], part[(..., *_FAR)]) for part in (poles.real, poles.imaginary))
     square = jnp.sum(real[0] * real[1] - imaginary[0] * imaginary[1], axis=0) / 2
-    principal = jnp.sum(real[0] + real[1], axis=0) / 4
     edge = (poles.y[(..., *_NEAR)] + poles.y[(..., *_FAR)]) / 2
-    pairs = pair_strength(mediator, y * (mediator.mass**2).astype(y.dtype)).astype(y.dtype)
-    wing = exchange.depth * square * edge / 3
-    wing = wing * jnp.minimum(1e5 / jnp.maximum(wing * pairs, 1.0), 1.0)
-    found = exchanged(y)
+    wing = exchange.depth * pairs * square * edge / 3
+    return jnp.minimum(wing, 1e5), jnp.sum(real[0] + real[1], axis=0) / 4, pairs
+
+
+def rates(exchange: Exchange, epsilon: Float[Array, "1 row shell"], logarithms: Logarithms, wings) -> Rates:
+    """In the cells of a block; `epsilon` is ε₀ there."""
+    y = exchange.mass / epsilon
+    found, (wing, real, pairs) = exchanged(y, logarithms), wings
     # ∫ wᵏ A² dw times y, k = 1, 2, 3, for large y
-    inverse, rho = 1 / jnp.maximum(y, 1.0), found.f_n
-    i1 = (found.log - rho) * inverse
-    i2 = (1 - (2 * found.log - rho) * inverse) * inverse
-    i3 = (0.5 - (2 - (3 * found.log - rho) * inverse) * inverse) * inverse
-    norm = pair_strength(mediator, jnp.zeros_like(mediator.mass)).astype(y.dtype)
+    inverse, log, rho = 1 / jnp.maximum(y, 1.0), logarithms.log, found.f_n
+    i1 = (log - rho) * inverse
+    i2 = (1 - (2 * log - rho) * inverse) * inverse
+    i3 = (0.5 - (2 - (3 * log - rho) * inverse) * inverse) * inverse
+    norm = pair_strength(exchange.mediator, jnp.zeros_like(exchange.mediator.mass)).astype(y.dtype)
+    part = norm / jnp.where(pairs > 0, pairs, 1.0)
     return Rates(
         y,
-        rho,
-        found.log_share,
-        found.f_t + found.f_n,
-        found.f_i,
-        found.f_tu,
+        logarithms.log_share,
+        found,
         f_zz(y),
         2 * i1 - 2 * i2 + i3,
-        1 - found.log * inverse,
-        principal,
-        wing * pairs,
-        wing * norm,
+        1 - log * inverse,
+        real,
+        wing,
+        wing * part,
     )
 
 
@@ -186,8 +187,9 @@ def depths(exchange: Exchange, rates: Rates) -> Depths:
     """Of the cells of a block."""
     squared = (exchange.mediator.coupling**2).astype(rates.y.dtype)
     unit = exchange.other * exchange.depth * squared
-    swap, cross = unit * (rates.f_tu + rates.f_zz), -2 * unit * rates.real * rates.f_i
-    forward = unit * rates.forward
+    f_t, f_i, f_n, f_tu = rates.exchanged
+    swap, cross = unit * (f_tu + rates.f_zz), -2 * unit * rates.real * f_i
+    forward = unit * (f_t + f_n)
     spoiled = rates.resonant - rates.neutrinos / exchange.branching
     even, other = [], []
     for i in range(3):
@@ -261,31 +263,54 @@ def sums(base: Float[Array, "power target=3 row shell"]) -> Float[Array, "sum=7 
     return jnp.tensordot(jnp.asarray(_SUMS, dtype=base.dtype), base, 1)
 
 
-def spread(exchange: Exchange, rates: Rates, base, sums) -> Spread:
-    """In the cells of a block; number and, where the peak is narrower than all powers, energy are kept."""
-    powers = jnp.asarray(POWERS, dtype=base.dtype)[:, None, None]
-    unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(base.dtype)
-    charge, rest, inverse = exchange.charge[:, None, None], 1 - rates.rho, 1 / rates.rho**2
+class Peaks(NamedTuple):
+    """What powers miss of the forward peak: in the highest power, and of what keeps its energy."""
+
+    forward: Float[Array, "row shell"]
+    base: Float[Array, "target=3 row shell"]
+    forward_local: Float[Array, "row shell"]
+    exchanged_local: Float[Array, "target=3 row shell"]
+    swapped_local: Float[Array, "target=3 row shell"]
+
+
+def peaks(exchange: Exchange, rates: Rates, sums: Float[Array, "sum=7 target=3 row shell"]) -> Peaks:
+    """So that number and, where the peak is narrower than all powers, energy are kept."""
+    unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(sums.dtype)
+    f_t, f_i, f_n, f_tu = rates.exchanged
+    charge, rest, inverse = exchange.charge[:, None, None], 1 / (1 + rates.y), 1 / f_n**2
     number, high_number, loss, forward_number, more_number, forward_loss, more_loss = sums
     last = float(POWERS[-1])
     peaked = (last + 1) * (last + 2) * jnp.clip((rates.y - 20) / (rates.y + 80), 0.0, 1.0)
     missing = peaked * (unit * rates.loss - rest * (forward_loss + inverse * more_loss))
     simple = peaked * (unit * rates.simple_loss - loss)
-    local = unit * rates.forward - rest * (forward_number + inverse * more_number) - missing / (last + 1)
-    weight, more = charge * rest, charge * rest * inverse
-    above = jnp.maximum(powers - 1, 0.0)
-    forward = _total([base[:, j] * (weight[j][None] * (powers + 1) + more[j][None] * above) for j in range(3)])
-    recoil = 2 / (2 + rates.y)
-    is_last = jnp.asarray(np.arange(POWERS.size) == POWERS.size - 1, dtype=base.dtype)
-    return Spread(
-        forward + is_last[:, None, None] * _total(list(charge * missing))[None],
-        base + is_last[:, None, None, None] * simple[None],
-        unit[None] * boson_pairs.boson_powers(rates.y, rates.f_zz),
+    local = unit * (f_t + f_n) - rest * (forward_number + inverse * more_number) - missing / (last + 1)
+    return Peaks(
+        _total(list(charge * missing)),
+        simple,
         _total(list(charge * local)),
-        unit * rates.f_i - (high_number + simple / (last + 1)) * inverse,
-        unit * rates.f_tu - (number + simple / (last + 1)) * recoil,
+        unit * f_i - (high_number + simple / (last + 1)) * inverse,
+        unit * f_tu - (number + simple / (last + 1)) * (2 / (2 + rates.y)),
+    )
+
+
+def spread(exchange: Exchange, rates: Rates, base, peaks: Peaks) -> Spread:
+    """In the cells of a block."""
+    powers = jnp.asarray(POWERS, dtype=base.dtype)[:, None, None]
+    unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(base.dtype)
+    inverse = 1 / rates.exchanged.f_n**2
+    weight = exchange.charge[:, None, None] / (1 + rates.y)
+    more, above = weight * inverse, jnp.maximum(powers - 1, 0.0)
+    is_last = jnp.asarray(np.arange(POWERS.size) == POWERS.size - 1, dtype=base.dtype)[:, None, None]
+    return Spread(
+        is_last * peaks.forward[None]
+        + _total([base[:, j] * (weight[j][None] * (powers + 1) + more[j][None] * above) for j in range(3)]),
+        base + is_last[:, None] * peaks.base[None],
+        unit[None] * boson_pairs.boson_powers(rates.y, rates.f_zz),
+        peaks.forward_local,
+        peaks.exchanged_local,
+        peaks.swapped_local,
         inverse,
-        recoil,
+        2 / (2 + rates.y),
         unit * rates.y / (1 + rates.y),
         unit * rates.y / (1 + rates.y) ** 2,
         -2 * rates.real,
