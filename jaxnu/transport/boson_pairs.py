@@ -6,8 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnu.transport.special import polynomial
-
 # Of each power of x (columns) in powers of 2/[1 + ½ ln(y/4)] − 1 (rows). By benchmarks/make_powers.py.
 _SHAPE = np.array(
     [
@@ -33,6 +31,7 @@ def boson_powers(y: Float[Array, "*s"], f_zz: Float[Array, "*s"]) -> Float[Array
     (median over y; 8 % near the threshold).
     """
     t = 2 / (1 + 0.5 * jnp.log(jnp.maximum(y / 4, 1.0))) - 1
-    rows = [jnp.asarray(row, dtype=y.dtype).reshape((-1,) + (1,) * y.ndim) for row in _SHAPE]
-    shape = polynomial(rows, jnp.broadcast_to(t[None], (USED, *y.shape)))
-    return f_zz[None] * shape
+    terms = [f_zz]
+    for _ in range(len(_SHAPE) - 1):
+        terms.append(terms[-1] * t)
+    return jnp.tensordot(jnp.asarray(_SHAPE.T, dtype=y.dtype), jnp.stack(terms), 1)

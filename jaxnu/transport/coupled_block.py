@@ -12,7 +12,7 @@ from jaxnu.channels import logarithms
 from jaxnu.transport import coupled, layout
 from jaxnu.transport.block import Setting, absorbers_of, responses_of, shares_of
 from jaxnu.transport.coupled import CoupledCell, CoupledState
-from jaxnu.transport.exchange import depths, peaks, poles, rates, series, spread, sums, wings
+from jaxnu.transport.exchange import depths, pairs, peaks, poles, rates, series, spread, sums, wings
 from jaxnu.transport.layout import Nodes, diagonals
 from jaxnu.transport.march import PowerWeights, kernel_sum
 from jaxnu.transport.response import with_even
@@ -28,7 +28,9 @@ def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     edges = diagonals(nodes.epsilon, layout.ROWS + 1, shells + 1)[None].astype(layout.PRECISION)
     epsilon = diagonals(nodes.epsilon[1:], layout.ROWS, shells)[None].astype(layout.PRECISION)
     logs = run(lambda epsilon: logarithms(exchange.mass / epsilon), epsilon)
-    found = run(rates, exchange, epsilon, logs, run(wings, exchange, run(poles, exchange, edges), epsilon))
+    strength = run(pairs, exchange, epsilon)
+    lines = run(wings, exchange, run(poles, exchange, edges), strength)
+    found = run(rates, exchange, epsilon, logs, strength, lines)
     smooth = run(depths, exchange, found)
     absorbers = run(with_even, line, smooth.even)
     response = responses_of(step, absorbers)

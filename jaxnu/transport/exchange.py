@@ -134,24 +134,28 @@ class Rates(NamedTuple):
 _NEAR, _FAR = (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))
 
 
-def wings(exchange: Exchange, poles: Poles, epsilon: Float[Array, "1 row shell"]) -> tuple[Array, Array]:
-    """The depth of the wings of the s channel per |q_ij|² and (Γ/m)/g′² of a pair, and Re P; `epsilon` is ε₀ there.
+def pairs(exchange: Exchange, epsilon: Float[Array, "1 row shell"]) -> Float[Array, "target=3 row shell"]:
+    """g′² N(s) of `pair_strength`."""
+    y, squared = exchange.mass / epsilon, (exchange.mediator.mass**2).astype(epsilon.dtype)
+    return pair_strength(exchange.mediator, y * squared).astype(y.dtype)
+
+
+def wings(exchange: Exchange, poles: Poles, pairs: Float[Array, "target=3 row shell"]) -> tuple[Array, Array]:
+    """The depth of the wings of the s channel per |q_ij|², and Re P.
 
     In a shell 1/(y − 1)² counts as the product of 1/(y − 1) at its edges: exact for a pole that y crosses evenly.
     """
-    y = exchange.mass / epsilon
-    pairs = pair_strength(exchange.mediator, y * (exchange.mediator.mass**2).astype(y.dtype)).astype(y.dtype)
     real, imaginary = ((part[(..., *_NEAR)], part[(..., *_FAR)]) for part in (poles.real, poles.imaginary))
     square = jnp.sum(real[0] * real[1] - imaginary[0] * imaginary[1], axis=0) / 2
     edge = (poles.y[(..., *_NEAR)] + poles.y[(..., *_FAR)]) / 2
     wing = exchange.depth * pairs * square * edge / 3
-    return jnp.minimum(wing, 1e5), jnp.sum(real[0] + real[1], axis=0) / 4, pairs
+    return jnp.minimum(wing, 1e5), jnp.sum(real[0] + real[1], axis=0) / 4
 
 
-def rates(exchange: Exchange, epsilon: Float[Array, "1 row shell"], logarithms: Logarithms, wings) -> Rates:
+def rates(exchange: Exchange, epsilon: Float[Array, "1 row shell"], logarithms: Logarithms, pairs, wings) -> Rates:
     """In the cells of a block; `epsilon` is ε₀ there."""
     y = exchange.mass / epsilon
-    found, (wing, real, pairs) = exchanged(y, logarithms), wings
+    found, (wing, real) = exchanged(y, logarithms), wings
     # ∫ wᵏ A² dw times y, k = 1, 2, 3, for large y
     inverse, log, rho = 1 / jnp.maximum(y, 1.0), logarithms.log, found.f_n
     i1 = (log - rho) * inverse
