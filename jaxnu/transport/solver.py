@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from jaxnu._field import full_precision
@@ -39,6 +40,10 @@ from jaxnu.transport.solution import Solution, balances
 from jaxnu.transport.tangents import DIRECTIONS, block_slopes
 from jaxnu.transport.wavefront import march, node_sums
 from jaxnu.universe import Universe
+
+
+# Of so many numbers derivatives are taken forwards.
+_FEW = 8
 
 
 def _values(universe: Universe, resolution: Resolution, unrolled: bool = True) -> Solution:
@@ -121,7 +126,7 @@ def _propagated(universe: Universe, resolution: Resolution) -> Solution:
 
 @partial(_propagated.defjvp, symbolic_zeros=True)
 def _propagated_jvp(resolution: Resolution, primals: tuple, tangents: tuple) -> tuple[Solution, Solution]:
-    """By `_with_slopes` if nothing but its directions moves, else by plain differentiation of the march."""
+    """By `_with_slopes` if nothing but its directions moves, else by differentiation of the march."""
     (universe,), (ways,) = primals, tangents
     leaves, structure = jax.tree.flatten(universe)
     ways = structure.flatten_up_to(ways)
@@ -136,7 +141,14 @@ def _propagated_jvp(resolution: Resolution, primals: tuple, tangents: tuple) -> 
         return _values(structure.unflatten(all_), resolution, unrolled=False)
 
     start, along = ([part for part, moved in zip(all_, moves, strict=True) if moved] for all_ in (leaves, ways))
-    return jax.jvp(of_moving, start, along)
+    if universe.mediator.channels == "narrow" or sum(part.size for part in start) > _FEW:
+        return jax.jvp(of_moving, start, along)
+    # With all channels a few derivatives forwards take half as long, also to compile, as those by all backwards.
+    flat, unravel = ravel_pytree(start)
+    solution, slopes = jax.vmap(lambda way: jax.jvp(of_moving, start, unravel(way)), out_axes=(None, -1))(
+        jnp.eye(flat.size, dtype=flat.dtype)
+    )
+    return solution, jax.tree.map(lambda slope: slope @ ravel_pytree(along)[0], slopes)
 
 
 def _beyond_directions(universe: Universe, moves: Any) -> bool:
