@@ -19,9 +19,12 @@ _R = TypeVar("_R")
 
 
 def as_float(value: Any) -> Array:
-    """A floating-point (or complex) JAX array: Python numbers take the default precision, arrays keep theirs."""
+    """A floating-point (or complex) JAX array: Python numbers take the default precision, arrays keep theirs.
+
+    Never of JAX's weak types, each of which would be compiled again.
+    """
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.inexact):
-        return value
+        return jnp.asarray(value, dtype=value.dtype)
     kind = complex if np.iscomplexobj(value) else float
     return jnp.asarray(value, dtype=jnp.result_type(kind))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +35,7 @@ def flux_at_earth(
 
 
 @full_precision
+@partial(jax.jit, static_argnames="resolution")
 def flux_of_spectrum(
     spectrum: Solution, universe: Universe, energy: Float[Array, "energy"], resolution: Resolution
 ) -> Float[Array, "flavour=3 energy"]:
@@ -63,6 +66,7 @@ def binned_flux(
 
 
 @full_precision
+@jax.jit
 def binned_spectrum(
     spectrum: Solution, universe: Universe, edges: Float[Array, "edge"]
 ) -> Float[Array, "flavour=3 bin"]:

@@ -19,7 +19,7 @@ from jaxnu.cli.toml import read_toml, settings_from, to_toml
 from jaxnu.inference import load_posterior
 from jaxnu.inference.coordinates import coordinates
 
-SMALL_MESH = {"nodes": 40, "shells": 4}
+SMALL_MESH = {"nodes": 60, "shells": 8}
 SMALL = {
     "mesh": SMALL_MESH,
     "sampling": {"chains": 2, "warmup": 15, "draws": 15, "block": 5, "sweep": 32, "bands": 20},
@@ -36,7 +36,7 @@ def compiled():
 
 
 def spectrum(*words):
-    return "spectrum", "--nodes", "40", "--shells", "4", "--points", "20", "--quiet", *words
+    return "spectrum", "--nodes", "60", "--shells", "8", "--points", "20", "--quiet", *words
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from jaxnu.cli import sweep as command
 from jaxnu.scan import ChunksFailed, Report
 
 SMALL = {
-    "mesh": {"nodes": 40, "shells": 4},
+    "mesh": {"nodes": 60, "shells": 8},
     "axes": {"mass": [2.0, 12.0, 4], "coupling": [1e-4, 1e-2, 4]},
     "data": {"sets": ["icecube-cascades-6yr"]},
     "scan": {"chunk": 8},
@@ -36,7 +36,7 @@ def test_a_sweep_leaves_a_store_a_map_and_its_configuration(run, swept):
     with xr.open_zarr(swept / "scan.zarr") as data:
         assert data["log_likelihood"].dims == ("mass", "coupling") and bool((data["status"] == 1).all())
         np.testing.assert_allclose(data["mass"], np.geomspace(2, 12, 4))
-        assert data["mass"].attrs["units"] == "MeV" and "[mesh]\nnodes = 40" in data.attrs["settings"]
+        assert data["mass"].attrs["units"] == "MeV" and "[mesh]\nnodes = 60" in data.attrs["settings"]
     assert "16 of 16 points are in run/scan.zarr" in (swept / "summary.txt").read_text()
     shutil.copytree(swept, "run")
     code, _, complaint = run("sweep", "--config", "run/config.toml", "--output", "run")

@@ -122,7 +122,7 @@ def test_term_of_simulated_data_is_that_of_the_data():
         Universe(LmuLtau(5.0, coupling), Neutrinos(0.03), Source(PowerLaw(1.5, 2.4), StarFormation()))
         for coupling in (1e-3, 1e-5)
     ]
-    spectra = [propagate(universe, SMALL) for universe in universes]
+    spectra = [propagate(universe, Resolution(60, 8)) for universe in universes]
     pairs = list(zip(spectra, universes, strict=True))
     from_tables = [sum(term.from_spectrum(*pair) for term in terms) for pair in pairs]
     from_simulated = [simulated.from_spectrum(*pair) for pair in pairs]

@@ -209,11 +209,10 @@ def test_universe():
     )
     resolution = Resolution(nodes=60, shells=8)
     points = load(CASCADES)
-    predict = jax.jit(lambda at: points.predict(at, resolution))
-    free, absorbed = predict(universe.without_interactions()), predict(universe)
+    free, absorbed = (points.predict(at, resolution) for at in (universe.without_interactions(), universe))
     np.testing.assert_allclose(free, power_law(points.edges, 1.66, 2.53), rtol=2e-3)
 
-    direct = float(jax.jit(lambda at: points(at, resolution))(universe))
+    direct = float(points(universe, resolution))
     assert direct == pytest.approx(float(points.log_likelihood(absorbed)))
     # the dip of this mediator is where the points are low (2406.19968)
     assert direct > points.log_likelihood(free)

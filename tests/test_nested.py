@@ -181,7 +181,7 @@ def test_bad_numbers_are_refused(arguments, message):
 def test_command(run):
     """`jaxnu posterior` with method nested: what it refuses, ln Z and the Bayes factor in words, and the files."""
     tables = {
-        "mesh": {"nodes": 40, "shells": 4},
+        "mesh": {"nodes": 60, "shells": 8},
         "sampling": {"method": "nested", "sweep": 64, "bands": 20},
         "search": {"sweep": 8, "starts": 2, "steps": 2},
         "nested": {"live": 50, "batch": 50, "steps": 1},

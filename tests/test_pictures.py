@@ -56,7 +56,7 @@ def terms():
 
 @pytest.fixture(scope="module")
 def check(terms):
-    model = posterior(default_prior, *terms, resolution=Resolution(40, 4))
+    model = posterior(default_prior, *terms, resolution=Resolution(60, 8))
     return predictive(model, normal_posterior(), jax.random.key(0), draws=40)
 
 
@@ -160,7 +160,7 @@ def test_predictive_check_replicates_the_data(check, terms):
     np.testing.assert_array_equal((x, y), (check.observed_chi2, check.replicated_chi2))
 
 
-SMALL = {"mesh": {"nodes": 40, "shells": 4}, "sampling": {"bands": 20}}
+SMALL = {"mesh": {"nodes": 60, "shells": 8}, "sampling": {"bands": 20}}
 
 
 def test_plot_redraws_a_posterior_without_sampling(run, monkeypatch):

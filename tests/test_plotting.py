@@ -85,7 +85,7 @@ def test_spectrum_figure_shows_every_data_set_with_lines_bands_and_pulls(cascade
         [cascades, load("icecube-tracks-9.5yr")],
         {"with": universe(5e-4), "without": universe(0.0)},
         draws,
-        Resolution(nodes=60, shells=6),
+        Resolution(nodes=60, shells=8),
     )
     assert len(figure.axes) == 4
     for axes in figure.axes[:2]:

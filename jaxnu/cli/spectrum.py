@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -33,7 +32,6 @@ def run(settings: SpectrumSettings, universe: Universe, folder: Path, quiet: boo
     energy[0], energy[-1] = grid.low, grid.high
     say("Propagating, compiling first.", quiet)
 
-    @jax.jit
     def solve(point):
         solution = propagate(point, resolution)
         return flux_of_spectrum(solution, point, jnp.asarray(energy), resolution), solution

@@ -96,7 +96,6 @@ def term_values(terms: Sequence[Any], universe: Universe, resolution: Resolution
     ]
 
 
-@eqx.filter_jit
 def bin_heights(terms: Sequence[FluxPoints], universe: Universe, resolution: Resolution) -> list[Float[Array, "bin"]]:
     """E²φ that a universe predicts in the bins of each term (GeV cm⁻² s⁻¹ sr⁻¹), from one propagation."""
     return _heights(terms, propagate(universe, resolution), universe)
@@ -114,6 +113,7 @@ def _all_heights(terms: Sequence[FluxPoints], solved: Solution, universes: Unive
     return jax.vmap(lambda one, at: jnp.concatenate(_heights(terms, one, at)))(solved, universes)
 
 
+@eqx.filter_jit
 def _heights(terms: Sequence[FluxPoints], spectrum: Solution, universe: Universe) -> list[Float[Array, "bin"]]:
     return [term.predict_from(spectrum, universe) / term.segment for term in terms]
 

@@ -46,6 +46,7 @@ from jaxnu.universe import Universe
 _FEW = 8
 
 
+@partial(jax.jit, static_argnums=1, static_argnames="unrolled")
 def _values(universe: Universe, resolution: Resolution, unrolled: bool = True) -> Solution:
     """The solution, by a `lax.scan` over blocks of rows."""
     before = prelude(universe, resolution)
@@ -163,8 +164,14 @@ def _beyond_directions(universe: Universe, moves: Any) -> bool:
 
 
 def _along(universe: Universe, resolution: Resolution, way: Any) -> tuple[Solution, Solution]:
-    """The solution and its derivative along `way`; the balances, which are errors, count as constant."""
-    solution, slopes, velocity = _with_slopes(universe, resolution)
+    """The solution and its derivative along `way`."""
+    solution, *motions = _with_slopes(universe, resolution)
+    return solution, _derivative(universe, way, solution, *motions)
+
+
+@jax.jit
+def _derivative(universe: Universe, way: Any, solution: Solution, slopes: Array, velocity: Array) -> Solution:
+    """What `_with_slopes` says along `way`; the balances, which are errors, count as constant."""
     (depth, branching), (depth_slope, branching_slope) = jax.jvp(
         lambda u: (depth_scale(u), neutrino_branching(u.mediator)), (universe,), (way,)
     )
@@ -181,17 +188,17 @@ def _along(universe: Universe, resolution: Resolution, way: Any) -> tuple[Soluti
     spectrum, moved = universe.source.spectrum, way.source.spectrum
     _, log_free = jax.jvp(lambda s, x: s.log_flux(x), (spectrum, solution.log_energy), (moved, log_energy))
     nothing = jnp.zeros_like(solution.energy_balance)
-    return solution, Solution(log_energy, log_free, ratio, nothing, nothing)
+    return Solution(log_energy, log_free, ratio, nothing, nothing)
 
 
 @full_precision  # outside of jit, so that callers of any precision share what is compiled
-@partial(jax.jit, static_argnames="resolution")
 def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Solution:
     """The spectrum at Earth of every mass state, with absorption, regeneration and all sources (2302.03571 eq. 7).
 
     Jitted, with a `lax.scan` over blocks of cells; vmap it over any leaf of `universe`. Energies in GeV, fluxes in
     GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ for ν+ν̄. For a power law, derivatives in the mediator's and the lightest mass, g′, amplitude and
-    index (and r, prefactor, overdensity, h) are computed beside the values; others take longer.
+    index (and r, prefactor, overdensity, h) are computed beside the values; others take longer. Outside of jit, all
+    that is computed from solutions and their derivatives shares what is compiled.
     """
     return _propagated(universe, resolution)
 
