@@ -9,14 +9,19 @@ from jaxtyping import Array, Float, Inexact
 from jaxnu._field import param, require
 from jaxnu.constants import ELECTRON_MASS_MEV, MUON_MASS_MEV, TAU_MASS_MEV
 
+CHANNELS = ("narrow", "breit-wigner", "all")
+
 
 class LmuLtau(eqx.Module):
     """Gauge boson Z′ with L = g′ Z′_ρ Q_αβ (ν̄_α γ^ρ P_L ν_β + ℓ̄_α γ^ρ ℓ_β) (1409.4180 eq. 1).
 
     `charges` is Q in (e, μ, τ): three diagonal entries, (0, 1, −1) for L_μ−L_τ, or any Hermitian 3×3 matrix.
     `dark_coupling` g_χ and `dark_mass` m_χ (MeV) open Z′ → χχ̄ (2302.03571 eq. 18–19). `prefactor` multiplies the cross
-    section: 1 is 1/(6π) (1409.4180 eq. 3), 4 is the 2/(3π) of 2302.03571 eq. 5 and 2406.19968 eq. 2.
-    Raises ValueError for a non-positive mass, negative couplings or dark mass, and charges that are not Hermitian.
+    section: 1 is 1/(6π) (1409.4180 eq. 3), 4 is the 2/(3π) of 2302.03571 eq. 5 and 2406.19968 eq. 2. `channels` are
+    those that neutrinos scatter by: "narrow", the resonance as a δ function; "breit-wigner", with its wings; "all", with
+    exchange and Z′ pairs, too (`jaxnu.channels`).
+    Raises ValueError for a non-positive mass, negative couplings or dark mass, charges that are not Hermitian, unknown
+    channels, and a prefactor with all of them.
     """
 
     mass: Float[Array, ""] = param("mass of the Z′", "MeV")
@@ -33,6 +38,11 @@ class LmuLtau(eqx.Module):
         require(self.dark_coupling >= 0, f"dark_coupling must not be negative, got {self.dark_coupling}")
         require(self.dark_mass >= 0, f"dark_mass must not be negative (MeV), got {self.dark_mass}")
         require(self.prefactor >= 0, f"prefactor must not be negative, got {self.prefactor}")
+        if self.channels not in CHANNELS:
+            raise ValueError(f"channels must be one of {', '.join(CHANNELS)}, got {self.channels!r}")
+        if self.channels == "all":
+            reason = "the other channels have their own strength"
+            require(self.prefactor == 1, f'prefactor must be 1 with channels="all" ({reason}), got {self.prefactor}')
         shape = self.charges.shape[-2:] if self.charges.shape[-2:] == (3, 3) else self.charges.shape[-1:]
         require(shape in ((3,), (3, 3)), f"charges must be 3 numbers or a 3×3 matrix, got shape {self.charges.shape}")
         if shape == (3, 3):

@@ -26,7 +26,8 @@ def make_universe(settings: SpectrumSettings) -> Universe:
         source = Source(
             PowerLaw(as_float(point.amplitude), as_float(point.index)), make_evolution(model.evolution), model.flavour
         )
-        return Universe(LmuLtau(as_float(point.mass), as_float(point.coupling)), neutrinos, source)
+        mediator = LmuLtau(as_float(point.mass), as_float(point.coupling), channels=model.channels)
+        return Universe(mediator, neutrinos, source)
     except ValueError as error:
         raise Refused(str(error)) from None
 

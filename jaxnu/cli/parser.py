@@ -22,7 +22,7 @@ _COMMANDS = {
 # Sections and settings that have an option; everything else is set in a configuration file.
 _OPTIONS = {
     "data": ("sets",),
-    "model": ("ordering", "mixing", "evolution", "flavour"),
+    "model": ("ordering", "mixing", "evolution", "flavour", "channels"),
     "mesh": ("nodes", "shells"),
     "sampling": ("method", "chains", "warmup", "draws"),
     "nested": ("live",),

@@ -10,6 +10,7 @@ from jaxnu.cli.fields import choice, count, flag, interval, names, number, text
 from jaxnu.cli.scan import AMPLITUDE, Axes, Fixed, Scan
 from jaxnu.icecube.datasets import datasets
 from jaxnu.icecube.likelihood import _CONVENTIONS
+from jaxnu.mediators import CHANNELS
 from jaxnu.neutrinos import _ORDERINGS, _PRESETS
 from jaxnu.sources import _COMPOSITIONS
 from jaxnu.transport.mesh import Resolution
@@ -34,6 +35,7 @@ class Model:
     mixing: str = choice("nufit-6.0", "published mixing and mass splittings", _PRESETS)
     evolution: str = text("star-formation", f"evolution of the sources: {', '.join(EVOLUTIONS)}", check_evolution)
     flavour: str = choice("equal", "flavours at the source", _COMPOSITIONS)
+    channels: str = choice("narrow", "how neutrinos scatter: on the resonance only, or by all channels", CHANNELS)
 
 
 @dataclass(frozen=True)

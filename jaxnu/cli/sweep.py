@@ -157,6 +157,7 @@ def _task(settings: SweepSettings) -> dict[str, Any]:
         mixing=model.mixing,
         evolution=make_evolution(model.evolution),
         flavour=model.flavour,
+        channels=model.channels,
     )
     if quantity == "flux":
         edges = np.geomspace(1e4, 1e7, settings.scan.bins + 1)

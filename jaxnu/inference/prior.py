@@ -30,6 +30,7 @@ def default_prior(
     spectrum: Callable[[Float[Array, ""], Float[Array, ""]], Spectrum] = PowerLaw,
     evolution: Evolution | SingleRedshift | Callable[[], Evolution] | None = None,
     flavour: str | ArrayLike = "equal",
+    channels: str = "narrow",
 ) -> Universe:
     """L_μ−L_τ and a power law: log-uniform `mass` (MeV), `coupling`, `lightest` (eV), uniform `amplitude`, `index`.
 
@@ -45,9 +46,9 @@ def default_prior(
     """
     # numpyro hands out random numbers in the order of the sites: those that every prior has come first.
     if coupling is None:
-        mediator = LmuLtau(as_float(1.0), as_float(0.0))
+        mediator = LmuLtau(as_float(1.0), as_float(0.0), channels=channels)
     else:
-        mediator = LmuLtau(mass=log_uniform("mass", mass, "MeV"), coupling=log_uniform("coupling", coupling))
+        mediator = LmuLtau(log_uniform("mass", mass, "MeV"), log_uniform("coupling", coupling), channels=channels)
     lightest_mass = log_uniform("lightest", lightest, "eV")
     height = uniform("amplitude", amplitude, "1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹", positive=True)
     source_spectrum = spectrum(height, uniform("index", index))

@@ -27,6 +27,7 @@ def standard_universe(
     mixing: str | Mixing = "nufit-6.0",
     evolution: Evolution | SingleRedshift | None = None,
     flavour: str | ArrayLike = "equal",
+    channels: str = "narrow",
 ) -> Universe:
     """L_μ−L_τ and a power law, with the parameters of `default_prior`: what a sweep does not vary keeps its default.
 
@@ -34,7 +35,7 @@ def standard_universe(
     `functools.partial(standard_universe, lightest=0.05)`. Raises ValueError for what the universe's classes refuse.
     """
     return Universe(
-        LmuLtau(as_float(mass), as_float(coupling)),
+        LmuLtau(as_float(mass), as_float(coupling), channels=channels),
         Neutrinos(lightest, ordering, mixing),
         Source(
             PowerLaw(as_float(amplitude), as_float(index)), StarFormation() if evolution is None else evolution, flavour

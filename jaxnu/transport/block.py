@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -94,8 +94,8 @@ def target_depths(crossed: Crossing, line: Line, fall: Float[Array, "1 row shell
     return shell_depth(crossed, *both_edges(line), fall)
 
 
-def both_edges(line: Line) -> tuple[Line, Line]:
-    """The line at the near and the far edges, which are the near ones of the row above and the next column."""
+def both_edges(line: Any) -> tuple[Any, Any]:
+    """The lines at the near and the far edges, which are the near ones of the row above and the next column."""
     near, far = (jax.tree.map(lambda x, cut=cut: x[(..., *cut)], line) for cut in (_NEAR, _FAR))
     return near, far
 

@@ -133,7 +133,12 @@ class CoupledCell(NamedTuple):
     """What a step needs of a cell."""
 
     lost: Float[Array, "mass=3 *s"]
-    escape: Float[Array, "two=2 mass=3 *s"]
+    even_lost: Float[Array, "mass=3 *s"]
+    tilted_escape: Float[Array, "mass=3 *s"]
+    pairs: Float[Array, "mass=3 *s"]
+    """Depth of exchange with two neutrinos in the end"""
+    bosons: Float[Array, "mass=3 *s"]
+    """and of Z′Z′."""
     contents: Content
     feeding: Float[Array, "daughter=3 mass=3 *s"]
     inverse: Float[Array, "six=6 six=6 *s"]
@@ -175,13 +180,33 @@ def solved(cell: CoupledCell, right: Float[Array, "six=6 shell"]) -> Float[Array
 
 
 def contained(cell: CoupledCell, emission: Float[Array, "mass=3 pair=2 shell"], entering):
-    """Contents (pair, mass), losses in the s channel (pair) and what leaves."""
+    """Contents (pair, mass), losses in the s channel (pair), what leaves, and `Tally`."""
+    even, tilted = emission[:, 0], emission[:, 1]
     content, resonant = (
-        kind[0] * entering[None] + kind[1] * emission[:, 0][None] + kind[2] * emission[:, 1][None]
-        for kind in cell.contents
+        kind[0] * entering[None] + kind[1] * even[None] + kind[2] * tilted[None] for kind in cell.contents
     )
-    leaving = entering - entering * cell.lost + emission[:, 0] * cell.escape[0] + emission[:, 1] * cell.escape[1]
-    return content, _sum([resonant[:, i] for i in range(3)]), leaving
+    lost = entering * cell.lost + even * cell.even_lost - tilted * cell.tilted_escape
+    resonant = _sum([resonant[:, i] for i in range(3)])
+    tally = jnp.stack(
+        [
+            _sum(list(lost)),
+            _sum([even[i] - cell.emitted[i, 0] for i in range(3)]),
+            resonant[0],
+            _sum(list(content[0] * cell.pairs)),
+            _sum(list(content[0] * cell.bosons)),
+        ]
+    )
+    return content, resonant, entering + even - lost, tally
+
+
+class Tally(NamedTuple):
+    """Neutrinos lost and fed, and scatterings: by s channel over r, by exchange and with Z′Z′."""
+
+    lost: Float[Array, "*s"]
+    fed: Float[Array, "*s"]
+    resonant: Float[Array, "*s"]
+    pairs: Float[Array, "*s"]
+    bosons: Float[Array, "*s"]
 
 
 class Given(NamedTuple):

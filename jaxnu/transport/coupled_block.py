@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxnu.channels import logarithms
 from jaxnu.transport import coupled, layout
-from jaxnu.transport.block import Setting, absorbers_of, responses_of, shares_of
+from jaxnu.transport.block import Setting, absorbers_of, both_edges, responses_of, shares_of
 from jaxnu.transport.coupled import CoupledCell, CoupledState
 from jaxnu.transport.exchange import depths, pairs, peaks, poles, rates, series, spread, sums, wings
 from jaxnu.transport.layout import Nodes, diagonals
@@ -29,7 +29,7 @@ def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     epsilon = diagonals(nodes.epsilon[1:], layout.ROWS, shells)[None].astype(layout.PRECISION)
     logs = run(lambda epsilon: logarithms(exchange.mass / epsilon), epsilon)
     strength = run(pairs, exchange, epsilon)
-    lines = run(wings, exchange, run(poles, exchange, edges), strength)
+    lines = run(wings, exchange, *both_edges(run(poles, exchange, edges)), strength)
     found = run(rates, exchange, epsilon, logs, strength, lines)
     smooth = run(depths, exchange, found)
     absorbers = run(with_even, line, smooth.even)
@@ -47,35 +47,33 @@ def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     shares = shares_of(setting, step, nodes).astype(layout.PRECISION)
     shares = jnp.broadcast_to(shares, (2, layout.ROWS, shells))
     emitted = setting.fractions.astype(layout.PRECISION)[:, None, None, None] * shares[None]
-    escape = jnp.stack([1 - response.even_lost, response.tilted_escape])
-    return CoupledCell(response.lost, escape, contents, fed, matrix, daughters, resonant, emitted)
+    kept = response.lost, response.even_lost, response.tilted_escape, smooth.pairs, smooth.bosons
+    return CoupledCell(*kept, contents, fed, matrix, daughters, resonant, emitted)
 
 
 def coupled_march(
     setting: Setting, step: Int[Array, ""], state: CoupledState, cells: CoupledCell, weights: PowerWeights
-) -> tuple[CoupledState, Float[Array, "row mass=3"]]:
-    """The state after a block of rows, and what arrives at z = 0 in each."""
+) -> tuple[CoupledState, Float[Array, "row mass=3"], list[Float[Array, "tally=5 shell"]]]:
+    """The state after a block of rows, what arrives at z = 0 in each, and its `Tally`."""
     exchange, shells = setting.exchange, setting.nearness.shape[0] - 1
     assert exchange is not None
     into = setting.into.astype(layout.PRECISION)
 
-    def run(stage, row, cells, *others):
+    def run(stage, row, *others):
         # The row is taken inside the stage, where it costs no copy.
         return staged(step, lambda row, cells, *others: stage(layout.of_row(row, cells), *others), row, cells, *others)
 
-    def one(state, row):
-        entering = state.leaving[:, 1:].astype(layout.PRECISION)
-        right = run(partial(coupled.given_from_outside, exchange), row, cells, state, entering, into)
-        emission = run(coupled.solved, row, cells, right)
-        content, resonant, leaving = run(coupled.contained, row, cells, emission, entering)
-        parts = run(partial(coupled.given, exchange), row, cells, content, resonant)
-        now = jax.tree.map(lambda x: x.astype(layout.PRECISION), layout.weights_of_row(row, shells, weights))
-        moments = run(coupled.carried, row, cells, state, parts, into, now)
-        leaving = jnp.concatenate([leaving.astype(state.leaving.dtype), state.leaving[:, -1:]], axis=1)
-        return CoupledState(leaving, moments), leaving[:, 0]
-
-    arrivals = []
+    arrivals, tallies = [], []
     for row in range(layout.ROWS):
-        state, arrival = one(state, row)
-        arrivals.append(arrival)
-    return state, jnp.stack(arrivals)
+        entering = state.leaving[:, 1:].astype(layout.PRECISION)
+        right = run(partial(coupled.given_from_outside, exchange), row, state, entering, into)
+        emission = run(coupled.solved, row, right)
+        content, resonant, leaving, tally = run(coupled.contained, row, emission, entering)
+        parts = run(partial(coupled.given, exchange), row, content, resonant)
+        now = jax.tree.map(lambda x: x.astype(layout.PRECISION), layout.weights_of_row(row, shells, weights))
+        moments = run(coupled.carried, row, state, parts, into, now)
+        leaving = jnp.concatenate([leaving.astype(state.leaving.dtype), state.leaving[:, -1:]], axis=1)
+        state = CoupledState(leaving, moments)
+        arrivals.append(leaving[:, 0])
+        tallies.append(tally)
+    return state, jnp.stack(arrivals), tallies

@@ -131,25 +131,23 @@ class Rates(NamedTuple):
     """And what of it makes neutrinos."""
 
 
-_NEAR, _FAR = (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))
-
-
 def pairs(exchange: Exchange, epsilon: Float[Array, "1 row shell"]) -> Float[Array, "target=3 row shell"]:
     """g′² N(s) of `pair_strength`."""
     y, squared = exchange.mass / epsilon, (exchange.mediator.mass**2).astype(epsilon.dtype)
     return pair_strength(exchange.mediator, y * squared).astype(y.dtype)
 
 
-def wings(exchange: Exchange, poles: Poles, pairs: Float[Array, "target=3 row shell"]) -> tuple[Array, Array]:
+def wings(
+    exchange: Exchange, near: Poles, far: Poles, pairs: Float[Array, "target=3 row shell"]
+) -> tuple[Array, Array]:
     """The depth of the wings of the s channel per |q_ij|², and Re P.
 
     In a shell 1/(y − 1)² counts as the product of 1/(y − 1) at its edges: exact for a pole that y crosses evenly.
     """
-    real, imaginary = ((part[(..., *_NEAR)], part[(..., *_FAR)]) for part in (poles.real, poles.imaginary))
-    square = jnp.sum(real[0] * real[1] - imaginary[0] * imaginary[1], axis=0) / 2
-    edge = (poles.y[(..., *_NEAR)] + poles.y[(..., *_FAR)]) / 2
+    square = jnp.sum(near.real * far.real - near.imaginary * far.imaginary, axis=0) / 2
+    edge = (near.y + far.y) / 2
     wing = exchange.depth * pairs * square * edge / 3
-    return jnp.minimum(wing, 1e5), jnp.sum(real[0] + real[1], axis=0) / 4
+    return jnp.minimum(wing, 1e5), jnp.sum(near.real + far.real, axis=0) / 4
 
 
 def rates(exchange: Exchange, epsilon: Float[Array, "1 row shell"], logarithms: Logarithms, pairs, wings) -> Rates:
@@ -185,30 +183,34 @@ class Depths(NamedTuple):
 
     even: Float[Array, "mass=3 row shell"]
     not_resonant: Float[Array, "mass=3 row shell"]
+    pairs: Float[Array, "mass=3 row shell"]
+    """Of `not_resonant`, what ends in two neutrinos"""
+    bosons: Float[Array, "mass=3 row shell"]
+    """and in Z′Z′."""
+
+
+def exchange_depth(exchange: Exchange, rates: Rates, i: int, j: int) -> tuple[Array, Array]:
+    """The depth of state i on target j by two-neutrino final states without the s channel, and by Z′Z′."""
+    unit = exchange.other * exchange.depth[j] * (exchange.mediator.coupling**2).astype(rates.y.dtype)
+    f_t, f_i, f_n, f_tu = (part[j] for part in rates.exchanged)
+    pairs = exchange.lose_t[i, j] * (f_t + f_n) - 2 * exchange.lose_st[i, j] * rates.real[j] * f_i
+    return unit * (pairs + exchange.lose_pair[i, j] * f_tu), unit * exchange.lose_pair[i, j] * rates.f_zz[j]
 
 
 def depths(exchange: Exchange, rates: Rates) -> Depths:
     """Of the cells of a block."""
-    squared = (exchange.mediator.coupling**2).astype(rates.y.dtype)
-    unit = exchange.other * exchange.depth * squared
-    f_t, f_i, f_n, f_tu = rates.exchanged
-    swap, cross = unit * (f_tu + rates.f_zz), -2 * unit * rates.real * f_i
-    forward = unit * (f_t + f_n)
-    spoiled = rates.resonant - rates.neutrinos / exchange.branching
-    even, other = [], []
+    even, other, pairs, bosons = [], [], [], []
     for i in range(3):
-        out = _total(
-            [
-                exchange.lose_t[i, j] * forward[j]
-                + exchange.lose_pair[i, j] * swap[j]
-                + exchange.lose_st[i, j] * cross[j]
-                for j in range(3)
-            ]
+        by_pairs, by_bosons = zip(*(exchange_depth(exchange, rates, i, j) for j in range(3)), strict=True)
+        pairs.append(_total(by_pairs))
+        bosons.append(_total(by_bosons))
+        out = pairs[-1] + bosons[-1]
+        wing, made = (
+            _total([exchange.lose_s[i, j] * part[j] for j in range(3)]) for part in (rates.resonant, rates.neutrinos)
         )
-        wing = _total([exchange.lose_s[i, j] * rates.resonant[j] for j in range(3)])
         even.append(jnp.maximum(out + wing, 0.0))
-        other.append(out + _total([exchange.lose_s[i, j] * spoiled[j] for j in range(3)]))
-    return Depths(jnp.stack(even), jnp.stack(other))
+        other.append(out + wing - made / exchange.branching)
+    return Depths(*(jnp.stack(part) for part in (even, other, pairs, bosons)))
 
 
 class Spread(NamedTuple):

@@ -39,7 +39,7 @@ class Resolution(eqx.Module):
     nodes: int = eqx.field(static=True, default=256)
     shells: int = eqx.field(static=True, default=72)
     lowest: float = eqx.field(static=True, default=1e3)
-    highest: float = eqx.field(static=True, default=1e10)
+    highest: float = eqx.field(static=True, default=1e12)
 
     @classmethod
     def fast(cls) -> Resolution:

@@ -8,10 +8,13 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from jaxnu._field import as_float, full_precision, require
+from jaxnu.channels import logarithms
 from jaxnu.constants import GEV, HBAR_C_MPC
+from jaxnu.cosmology import expansion, hubble_distance
 from jaxnu.neutrinos import charge_couplings
 from jaxnu.relics import temperature_today
 from jaxnu.transport import thermal
+from jaxnu.transport.exchange import Exchange, exchange, exchange_depth, pairs, poles, rates, wings
 from jaxnu.transport.line import (
     Line,
     crossing,
@@ -25,6 +28,8 @@ from jaxnu.transport.line import (
 from jaxnu.universe import Universe
 
 _DEPTH_SHELLS = 256
+# Of a shell in ln(1+z) that counts as one place.
+_THIN = 1e-3
 
 
 def _line(universe: Universe, log_energy: Float[Array, "energy"], one_plus_z: Float[Array, ""]) -> Line:
@@ -44,8 +49,8 @@ def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) ->
     """τ_ij(E) = ∫₀^z_source Γ_ij c dz/((1+z)H), the exponent of the survival probability without regeneration.
 
     `energy` in GeV today, (energy,); dimensionless result (mass, target, energy). The cold limit is 2π|q_ij|² g′² n₀
-    c(1+z_j)³/(H(z_j) m_Z′²) (physics of 1409.4180 eq. 6; `Cosmology.path` chooses dx). Raises ValueError for energies
-    or redshifts that are not positive.
+    c(1+z_j)³/(H(z_j) m_Z′²) (physics of 1409.4180 eq. 6; `Cosmology.path` chooses dx). The mediator's `channels` count.
+    Raises ValueError for energies or redshifts that are not positive.
     """
     energy, z_source = _positive(energy, "energy"), _positive(z_source, "z_source")
     fractions = jnp.asarray(np.linspace(0, 1, _DEPTH_SHELLS + 1), dtype=z_source.dtype)
@@ -61,15 +66,31 @@ def optical_depth(universe: Universe, energy: ArrayLike, z_source: ArrayLike) ->
     near, far = jax.tree.map(lambda x: x[:-1], lines), jax.tree.map(lambda x: x[1:], lines)
     crossed = crossing(near, far, step[:, None, :])
     couplings = charge_couplings(universe.neutrinos, universe.mediator.charges)
-    return couplings[:, :, None] * jnp.sum(crossed.near * near.depth + crossed.far * far.depth, axis=0)[None]
+    line = couplings[:, :, None] * jnp.sum(crossed.near * near.depth + crossed.far * far.depth, axis=0)[None]
+    if universe.mediator.channels == "narrow":
+        return line
+    return line + jnp.sum(_smooth(exchange(universe, scale), universe, energy), axis=-1)
+
+
+def _smooth(around: Exchange, universe: Universe, energy: Float[Array, "energy"]) -> Array:
+    """The depth of shells by all but the narrow resonance, (mass, target, energy, shell)."""
+    epsilon = reduced_energy(universe, jnp.log(energy))[None, :, None].astype(around.mass.dtype)
+    places, strength = poles(around, epsilon), pairs(around, epsilon)
+    near, far = (jax.tree.map(lambda x, cut=cut: x[..., cut], places) for cut in (slice(None, -1), slice(1, None)))
+    found = rates(around, epsilon, logarithms(around.mass / epsilon), strength, wings(around, near, far, strength))
+
+    def depth(i, j):
+        return sum(exchange_depth(around, found, i, j)) + around.lose_s[i, j] * found.resonant[j]
+
+    return jnp.stack([jnp.stack([depth(i, j) for j in range(3)]) for i in range(3)]).astype(energy.dtype)
 
 
 @full_precision
 def mean_free_path(universe: Universe, energy: ArrayLike, z: ArrayLike) -> Float[Array, "mass=3 energy"]:
     """λ_i = 1/Σ_j Γ_ij in proper Mpc at redshift `z`, for energies today in GeV, (energy,) (1409.4180 eq. 5).
 
-    The collision happens at E(1+z). Infinite where nothing scatters. Raises ValueError for energies that are not
-    positive and negative redshifts.
+    The collision happens at E(1+z). Infinite where nothing scatters. The mediator's `channels` count. Raises ValueError
+    for energies that are not positive and negative redshifts.
     """
     energy, z = _positive(energy, "energy"), as_float(z)
     require(z >= 0, f"z must not be negative, got {z}")
@@ -87,6 +108,12 @@ def mean_free_path(universe: Universe, energy: ArrayLike, z: ArrayLike) -> Float
         * per_length[None]
         * (couplings @ (found.shape.value * found.depth))
     )
+    if mediator.channels != "narrow":
+        # Of a thin shell, depth over its proper length.
+        edges = scale * jnp.exp(jnp.asarray([-0.5, 0.5], dtype=scale.dtype) * _THIN)
+        factor = path_factor(universe, scale) * expansion(universe.cosmology, scale) / scale**3
+        length = factor * hubble_distance(universe.cosmology) / expansion(universe.cosmology, scale) * _THIN
+        rate = rate + jnp.sum(_smooth(exchange(universe, edges), universe, energy), axis=(1, 3)) / length
     scattering = rate > 0
     return jnp.where(scattering, 1 / jnp.where(scattering, rate, 1.0), jnp.inf)
 

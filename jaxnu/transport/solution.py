@@ -24,7 +24,7 @@ class Solution(eqx.Module):
     energy_balance: Float[Array, ""]
     """(Energy out − in)/(energy scattered): zero but for discretisation."""
     number_balance: Float[Array, ""]
-    """(Neutrinos out − in − created)/(neutrinos scattered): each scattering creates one."""
+    """(Neutrinos out − in − created)/(neutrinos scattered): each scattering creates one, that with Z′Z′ three."""
 
     @property
     def energy(self) -> Float[Array, "node"]:
@@ -45,14 +45,33 @@ def balances(
     entered: Float[Array, ""],
     below: Float[Array, "moment=3"],
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Energy and number that leave the mesh, at Earth or below its lowest node, against what entered.
-
-    What arrives of a node differs from what was emitted by what shells gave to it and took from it: their sums, not the
-    difference of two large numbers.
-    """
+    """Energy and number that leave the mesh, at Earth or below its lowest node, against what entered."""
     branching = neutrino_branching(universe.mediator)
     scattered, fed = sums
-    change = branching * fed - scattered
+    # ∫ F over energies below the mesh: 3[M₀ − M₁ + ⅔M₂] in number and 3[½M₀ − ⅔M₁ + ½M₂] in energy.
+    number_below = 3 * branching * (below[0] - below[1] + below[2] * 2 / 3)
+    energy_below = 3 * branching * (below[0] / 2 - below[1] * 2 / 3 + below[2] / 2)
+    kept, made = branching * scattered, 2 * branching * scattered
+    return imbalances(x, log_free, scattered, branching * fed, kept, made, entered, energy_below, number_below)
+
+
+def imbalances(
+    x: Float[Array, "node"],
+    log_free: Float[Array, "node"],
+    lost: Float[Array, "node"],
+    fed: Float[Array, "node"],
+    kept: Float[Array, "node"],
+    made: Float[Array, "node"],
+    entered: Float[Array, ""],
+    energy_below: Float[Array, ""],
+    number_below: Float[Array, ""],
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """(Energy fed − kept)/(energy lost) and (number fed − made)/(number lost), with what is fed below the mesh.
+
+    `lost` and `fed` are neutrinos of a node that all shells take and give, of which the energy `kept` remains in
+    neutrinos and `made` comes out. What arrives differs from what was emitted by these sums: they are no difference of
+    two large numbers.
+    """
 
     def total(power, values):
         lower, upper, next_ = cell_weights(jnp.diff(x), jnp.diff(log_free) + power * jnp.diff(x))
@@ -60,14 +79,8 @@ def balances(
         third = jnp.concatenate([values[2:], values[-1:]])
         return jnp.sum(height * (lower * values[:-1] + upper * values[1:] + next_ * third))
 
-    # ∫ F over energies below the mesh: 3[M₀ − M₁ + ⅔M₂] in number and 3[½M₀ − ⅔M₁ + ½M₂] in energy.
-    number_below = 3 * branching * (below[0] - below[1] + below[2] * 2 / 3)
-    energy_below = 3 * branching * (below[0] / 2 - below[1] * 2 / 3 + below[2] / 2)
-    number = total(1.0, change) + number_below - (2 * branching - 1) * total(1.0, scattered)
-    energy = total(2.0, change) + energy_below + (1 - branching) * total(2.0, scattered)
-    floor = 1e-6 * entered
-    everything = jnp.ones_like(scattered)
+    floor, everything = 1e-6 * entered, jnp.ones_like(lost)
     return (
-        energy / (total(2.0, scattered) + floor * total(2.0, everything)),
-        number / (total(1.0, scattered) + floor * total(1.0, everything)),
+        (total(2.0, fed - kept) + energy_below) / (total(2.0, lost) + floor * total(2.0, everything)),
+        (total(1.0, fed - made) + number_below) / (total(1.0, lost) + floor * total(1.0, everything)),
     )

@@ -32,15 +32,16 @@ from jaxnu.mediators import neutrino_branching
 from jaxnu.spectra import PowerLaw
 from jaxnu.transport import layout
 from jaxnu.transport.block import prepared
+from jaxnu.transport.coupled import Tally
+from jaxnu.transport.coupled_balances import coupled_balances
 from jaxnu.transport.coupled_block import coupled_cells, coupled_march
 from jaxnu.transport.line import depth_scale
 from jaxnu.transport.mesh import Resolution
 from jaxnu.transport.prelude import Prelude, motion, prelude
 from jaxnu.transport.solution import Solution, balances
 from jaxnu.transport.tangents import DIRECTIONS, block_slopes
-from jaxnu.transport.wavefront import march, node_sums
+from jaxnu.transport.wavefront import absorbed_and_fed, march, node_sums
 from jaxnu.universe import Universe
-
 
 # Of so many numbers derivatives are taken forwards.
 _FEW = 8
@@ -57,7 +58,7 @@ def _values(universe: Universe, resolution: Resolution, unrolled: bool = True) -
         (state, sums), (step, nodes) = carry, step_and_nodes
         cells = prepared(before.setting, step, nodes)
         state, arrivals, rows = march(before.setting, step, state, cells, nodes.weights, unrolled)
-        sums, leaving = node_sums(step, sums, rows)
+        sums, leaving = node_sums(step, sums, absorbed_and_fed(rows))
         return (state, sums), (arrivals, leaving)
 
     # Derivatives compute each block again: its stages are too many to be kept.
@@ -69,13 +70,18 @@ def _values(universe: Universe, resolution: Resolution, unrolled: bool = True) -
 def _coupled_values(universe: Universe, before: Prelude) -> Solution:
     """The solution with all channels."""
 
-    def block(state, step_and_nodes):
-        step, nodes = step_and_nodes
-        return coupled_march(before.setting, step, state, coupled_cells(before.setting, step, nodes), nodes.weights)
+    def block(carry, step_and_nodes):
+        (state, sums), (step, nodes) = carry, step_and_nodes
+        cells = coupled_cells(before.setting, step, nodes)
+        state, arrivals, tallies = coupled_march(before.setting, step, state, cells, nodes.weights)
+        sums, leaving = node_sums(step, sums, tallies)
+        return (state, sums), (arrivals, leaving)
 
-    _, rows = jax.lax.scan(jax.checkpoint(block, prevent_cse=False), before.start, _steps(before))
-    nothing = jnp.zeros_like(before.log_energy[0])
-    return Solution(before.log_energy, before.log_free, _by_node(before, rows), nothing, nothing)
+    shells = before.setting.nearness.size - 1
+    start = before.start, jnp.zeros((len(Tally._fields), shells + layout.ROWS - 1), dtype=before.log_energy.dtype)
+    (state, _), (ratio, tally) = jax.lax.scan(jax.checkpoint(block, prevent_cse=False), start, _steps(before))
+    kept = coupled_balances(universe, before, Tally(*_by_node(before, tally)), state)
+    return Solution(before.log_energy, before.log_free, _by_node(before, ratio), *kept)
 
 
 @partial(jax.jit, static_argnums=1)
@@ -88,7 +94,7 @@ def _with_slopes(universe: Universe, resolution: Resolution) -> tuple[Solution, 
         (state, sums, slopes), (step, nodes, epsilon, weights) = carry, xs
         cells = prepared(before.setting, step, nodes)
         state, arrivals, rows = march(before.setting, step, state, cells, nodes.weights)
-        sums, leaving = node_sums(step, sums, rows)
+        sums, leaving = node_sums(step, sums, absorbed_and_fed(rows))
         here = moving._replace(epsilon=epsilon, weights=weights)
         slopes, derivatives = block_slopes(before.setting, here, step, nodes, cells, rows, slopes)
         return (state, sums, slopes), (arrivals, leaving, derivatives)

@@ -58,18 +58,23 @@ def march(
     return state, jnp.stack(arrivals), rows
 
 
+def absorbed_and_fed(rows: list[Rows]) -> list[Float[Array, "two=2 shell"]]:
+    """What all states absorb and are fed."""
+    return [jnp.stack([row.absorbed[0], row.emission[0]]) for row in rows]
+
+
 def node_sums(
-    step: Int[Array, ""], sums: Float[Array, "two=2 length"], rows: list[Rows]
-) -> tuple[Float[Array, "two=2 length"], Float[Array, "row two=2"]]:
-    """What all shells absorb and are fed of a node, for the nodes that leave in the rows of a block.
+    step: Int[Array, ""], sums: Float[Array, "kind length"], rows: list[Float[Array, "kind shell"]]
+) -> tuple[Float[Array, "kind length"], Float[Array, "row kind"]]:
+    """Sums over all shells of a node, for the nodes that leave in the rows of a block.
 
     `sums` are those so far of the nodes that the block sees, first those that leave; they come back for the next block.
     """
 
-    def shifted(sums, parts):
-        for row, part in enumerate(parts):
-            sums = sums + jnp.pad(jnp.stack([each[0] for each in part]), ((0, 0), (row, layout.ROWS - 1 - row)))
+    def shifted(sums, rows):
+        for number, row in enumerate(rows):
+            sums = sums + jnp.pad(row.astype(sums.dtype), ((0, 0), (number, layout.ROWS - 1 - number)))
         return sums
 
-    total = staged(step, shifted, sums, [(row.absorbed, row.emission) for row in rows])
+    total = staged(step, shifted, sums, rows)
     return jnp.pad(total[:, layout.ROWS :], ((0, 0), (0, layout.ROWS))), total[:, : layout.ROWS].T
