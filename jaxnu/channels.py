@@ -75,7 +75,7 @@ class Logarithms(NamedTuple):
 
 
 def logarithms(y: Float[Array, "*s"]) -> Logarithms:
-    """At y > 0, by ln(1 + m) = 2w[1 + w² T(w)], w = m/(m + 2), with m the smaller of y and 1/y: free of cancellations."""
+    """At y > 0, by ln(1 + m) = 2w[1 + w² T(w)], w = m/(m + 2), m the smaller of y and 1/y, without cancellations."""
     below = y < 1
     smaller = jnp.where(below, y, 1 / jnp.where(below, 1.0, y))
     w = smaller / (smaller + 2)

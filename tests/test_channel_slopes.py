@@ -11,7 +11,24 @@ import pytest
 from charges import HARD, hermitian, in_precision, mediator_numbers, quick, universe
 
 import jaxnu
-from jaxnu.channels import area, cross_sections, f_i, f_n, f_t, f_tu, f_zz, reduced_cross_sections
+from jaxnu.channels import area, cross_sections, exchanged, f_zz, logarithms, reduced_cross_sections
+
+
+def f_t(y):
+    return exchanged(y, logarithms(y)).f_t
+
+
+def f_i(y):
+    return exchanged(y, logarithms(y)).f_i
+
+
+def f_n(y):
+    return exchanged(y, logarithms(y)).f_n
+
+
+def f_tu(y):
+    return exchanged(y, logarithms(y)).f_tu
+
 
 CLOSED_FORMS = {
     f_t: lambda y: (y * (y + 2) - 2 * (1 + y) * mpmath.log(1 + y)) / y**2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -31,21 +32,22 @@ def _below(before: Prelude, state: CoupledState) -> tuple[Array, Array]:
 
     The soft end of Z′Z′, which goes as 1/E, counts as energy only.
     """
-    exchange, moments, dtype = before.setting.exchange, state.moments, before.log_energy.dtype
+    exchange, dtype = before.setting.exchange, before.log_energy.dtype
     assert exchange is not None
-    powers = jnp.sum(jnp.concatenate([moments.low, moments.high])[:, :, 0], axis=(1, 2)).astype(dtype)
+    moments = jax.tree.map(lambda x: x.astype(dtype), state.moments)
+    powers = jnp.sum(jnp.concatenate([moments.low, moments.high])[:, :, 0], axis=(1, 2))
     energy = jnp.sum(powers / jnp.asarray(POWERS + 2, dtype=dtype))
     number = jnp.sum(powers[1:] / jnp.asarray(POWERS[1:] + 1, dtype=dtype))
     # What strikes relics is no sum of powers: by quadrature over u = E/E₀, dense at small ones.
     nodes, weights = np.polynomial.legendre.leggauss(24)
     u = jnp.asarray(((nodes + 1) / 2) ** 4, dtype=dtype)[:, None, None]
     w = jnp.asarray(2 * weights * ((nodes + 1) / 2) ** 3, dtype=dtype)
-    y = (exchange.mass[:, 0] / before.seen.epsilon[-1, -1]).astype(dtype)[None]
-    unit = exchange.other * exchange.depth[:, 0] * exchange.mediator.coupling**2
+    y = (exchange.mass[:, 0].astype(dtype) / before.seen.epsilon[-1, -1])[None]
+    unit = (exchange.other * exchange.depth[:, 0] * exchange.mediator.coupling**2).astype(dtype)
     b = 1 / (1 + u * y)
     struck = jnp.sum(moments.struck[:, :, :, 0], axis=1)[:, None]
     squares = moments.squares[:, None, None, 0]
-    flavours = jnp.sum(exchange.lose_s, axis=0)[None, :, None]
+    flavours = jnp.sum(exchange.lose_s, axis=0)[None, :, None].astype(dtype)
     density = b * (struck[0] - 2 * u * struck[1] + u**2 * struck[2])
     density = density + b**2 * flavours * (2 * squares[0] - 2 * u * squares[1] + u**2 * squares[2])
     density = jnp.sum(unit[None] * y * density, axis=(1, 2))

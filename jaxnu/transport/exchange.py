@@ -6,8 +6,9 @@ propagator is spread over two poles that keep variance and area. Depths are thos
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -72,8 +73,11 @@ def exchange(universe: Universe, one_plus_z: Float[Array, "edge"]) -> Exchange:
     def single(x):
         return jnp.asarray(x, dtype=layout.PRECISION)
 
+    def rounded(x):
+        return x.astype(np.result_type(layout.PRECISION, np.complex64) if jnp.iscomplexobj(x) else layout.PRECISION)
+
     return Exchange(
-        mediator,
+        jax.tree.map(rounded, mediator),
         cells(edges.mean * one_plus_z[None, :] ** 2),
         cells(edges.spread),
         single(relative_width(mediator)),
@@ -100,7 +104,7 @@ class Poles(NamedTuple):
     imaginary: Float[Array, "two=2 target=3 row edge"]
 
 
-def poles(exchange: Exchange, epsilon: Float[Array, "1 row edge"]) -> Poles:
+def poles(exchange: Exchange, epsilon: Float[Array, "1 row _"]) -> Poles:
     """At the edges of a block."""
     y = exchange.edge_mass / epsilon
     spread = exchange.spread * y
@@ -131,10 +135,9 @@ class Rates(NamedTuple):
     """And what of it makes neutrinos."""
 
 
-def pairs(exchange: Exchange, epsilon: Float[Array, "1 row shell"]) -> Float[Array, "target=3 row shell"]:
+def pairs(exchange: Exchange, epsilon: Float[Array, "1 row _"]) -> Float[Array, "target=3 row shell"]:
     """g′² N(s) of `pair_strength`."""
-    y, squared = exchange.mass / epsilon, (exchange.mediator.mass**2).astype(epsilon.dtype)
-    return pair_strength(exchange.mediator, y * squared).astype(y.dtype)
+    return pair_strength(exchange.mediator, exchange.mass / epsilon * exchange.mediator.mass**2)
 
 
 def wings(
@@ -150,7 +153,7 @@ def wings(
     return jnp.minimum(wing, 1e5), jnp.sum(near.real + far.real, axis=0) / 4
 
 
-def rates(exchange: Exchange, epsilon: Float[Array, "1 row shell"], logarithms: Logarithms, pairs, wings) -> Rates:
+def rates(exchange: Exchange, epsilon: Float[Array, "1 row _"], logarithms: Logarithms, pairs, wings) -> Rates:
     """In the cells of a block; `epsilon` is ε₀ there."""
     y = exchange.mass / epsilon
     found, (wing, real) = exchanged(y, logarithms), wings
@@ -159,7 +162,7 @@ def rates(exchange: Exchange, epsilon: Float[Array, "1 row shell"], logarithms: 
     i1 = (log - rho) * inverse
     i2 = (1 - (2 * log - rho) * inverse) * inverse
     i3 = (0.5 - (2 - (3 * log - rho) * inverse) * inverse) * inverse
-    norm = pair_strength(exchange.mediator, jnp.zeros_like(exchange.mediator.mass)).astype(y.dtype)
+    norm = pair_strength(exchange.mediator, jnp.zeros_like(exchange.mediator.mass))
     part = norm / jnp.where(pairs > 0, pairs, 1.0)
     return Rates(
         y,
@@ -174,7 +177,7 @@ def rates(exchange: Exchange, epsilon: Float[Array, "1 row shell"], logarithms: 
     )
 
 
-def _total(parts):
+def _total(parts: Any) -> Any:
     return sum(parts[1:], start=parts[0])
 
 
@@ -191,7 +194,7 @@ class Depths(NamedTuple):
 
 def exchange_depth(exchange: Exchange, rates: Rates, i: int, j: int) -> tuple[Array, Array]:
     """The depth of state i on target j by two-neutrino final states without the s channel, and by Z′Z′."""
-    unit = exchange.other * exchange.depth[j] * (exchange.mediator.coupling**2).astype(rates.y.dtype)
+    unit = exchange.other * exchange.depth[j] * exchange.mediator.coupling**2
     f_t, f_i, f_n, f_tu = (part[j] for part in rates.exchanged)
     pairs = exchange.lose_t[i, j] * (f_t + f_n) - 2 * exchange.lose_st[i, j] * rates.real[j] * f_i
     return unit * (pairs + exchange.lose_pair[i, j] * f_tu), unit * exchange.lose_pair[i, j] * rates.f_zz[j]
@@ -260,7 +263,7 @@ _SUMS = np.stack(
 def series(exchange: Exchange, rates: Rates) -> Float[Array, "power target=3 row shell"]:
     """The base of `Spread`."""
     powers, terms = (jnp.asarray(x, dtype=rates.y.dtype).reshape(-1, 1, 1, 1) for x in (POWERS, TERMS))
-    unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(rates.y.dtype)
+    unit = exchange.other * exchange.depth * exchange.mediator.coupling**2
     return (terms * unit[None]) * jnp.exp((powers + 1) * rates.log_rho[None])
 
 
@@ -281,7 +284,7 @@ class Peaks(NamedTuple):
 
 def peaks(exchange: Exchange, rates: Rates, sums: Float[Array, "sum=7 target=3 row shell"]) -> Peaks:
     """So that number and, where the peak is narrower than all powers, energy are kept."""
-    unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(sums.dtype)
+    unit = exchange.other * exchange.depth * exchange.mediator.coupling**2
     f_t, f_i, f_n, f_tu = rates.exchanged
     charge, rest, inverse = exchange.charge[:, None, None], 1 / (1 + rates.y), 1 / f_n**2
     number, high_number, loss, forward_number, more_number, forward_loss, more_loss = sums
@@ -302,7 +305,7 @@ def peaks(exchange: Exchange, rates: Rates, sums: Float[Array, "sum=7 target=3 r
 def spread(exchange: Exchange, rates: Rates, base, peaks: Peaks) -> Spread:
     """In the cells of a block."""
     powers = jnp.asarray(POWERS, dtype=base.dtype)[:, None, None]
-    unit = exchange.other * exchange.depth * (exchange.mediator.coupling**2).astype(base.dtype)
+    unit = exchange.other * exchange.depth * exchange.mediator.coupling**2
     inverse = 1 / rates.exchanged.f_n**2
     weight = exchange.charge[:, None, None] / (1 + rates.y)
     more, above = weight * inverse, jnp.maximum(powers - 1, 0.0)

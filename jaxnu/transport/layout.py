@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnu.transport.march import PowerWeights, Weights
+from jaxnu.transport.march import Weights
 
 ROWS = 8
 """Rows in a block: as many as keep its arrays in a CPU's cache."""
@@ -31,7 +31,8 @@ class Nodes(NamedTuple):
     log_energy: Float[Array, "*s node"]
     log_free: Float[Array, "*s node"]
     epsilon: Float[Array, "*s node"]
-    weights: Weights | PowerWeights
+    weights: Any
+    """`Weights` or `PowerWeights`"""
 
 
 def windows(nodes: Nodes, shells: int, last: float = 1.0) -> Nodes:

@@ -40,7 +40,8 @@ class Prelude(NamedTuple):
     one_plus_z: Float[Array, "edge"]
     setting: Setting
     seen: Nodes
-    start: State | CoupledState
+    start: Any
+    """`State` or `CoupledState`"""
 
 
 def prelude(universe: Universe, resolution: Resolution) -> Prelude:

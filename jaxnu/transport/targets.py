@@ -16,7 +16,7 @@ from jaxnu.relics import Relics
 _u, _w = np.polynomial.laguerre.laggauss(24)
 _w = _w * _u**2 / (1 + np.exp(-_u))
 _U, _PU = _u, _w / _w.sum()
-_COSINE, _PC = np.polynomial.legendre.leggauss(4)
+_COSINE, _PC = np.polynomial.legendre.leggauss(6)
 
 
 class Target(NamedTuple):
