@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnu.cli.build import make_resolution, make_universe
+from jaxnu.cli.narrow import narrow_width_in_words
 from jaxnu.cli.settings import SpectrumSettings
 from jaxnu.cli.words import duration, say
 from jaxnu.earth import flux_of_spectrum
@@ -30,6 +31,7 @@ def run(settings: SpectrumSettings, universe: Universe, folder: Path, quiet: boo
     energy = np.geomspace(grid.low, grid.high, grid.points)
     # The ends are exact, so that they lie within a mesh that ends there.
     energy[0], energy[-1] = grid.low, grid.high
+    caution = narrow_width_in_words(settings.model.channels, settings.point.mass, settings.point.coupling)
     say("Propagating, compiling first.", quiet)
 
     def solve(point):
@@ -46,8 +48,12 @@ def run(settings: SpectrumSettings, universe: Universe, folder: Path, quiet: boo
     ratio = flux.sum(axis=0) / free.sum(axis=0)
     deepest = int(np.argmin(ratio))
     balance = max(abs(float(solution.energy_balance)), abs(float(solution.number_balance)))
-    return (
-        f"Least of the flux, all flavours, arrives at {energy[deepest]:.3g} GeV: {ratio[deepest]:.3f} of that without "
-        f"interactions.\nEnergy and number of neutrinos balance to {balance:.1g}.\n"
-        f"In {folder}: spectrum.csv, spectrum.png, config.toml ({duration(time.monotonic() - start)})."
+    return "\n".join(
+        [
+            f"Least of the flux, all flavours, arrives at {energy[deepest]:.3g} GeV: {ratio[deepest]:.3f} of that without "
+            f"interactions (channels: {settings.model.channels}).",
+            *([caution] if caution else []),
+            f"Energy and number of neutrinos balance to {balance:.1g}.",
+            f"In {folder}: spectrum.csv, spectrum.png, config.toml ({duration(time.monotonic() - start)}).",
+        ]
     )

@@ -31,6 +31,8 @@ _ROUGH, _REACH = 60, 3.0
 class Resolution(eqx.Module):
     """How finely to solve: numbers of energy `nodes` and redshift `shells`, and the energies covered (GeV).
 
+    With all channels of the mediator, what comes from above 10⁹ GeV makes up to half of the flux at 10 PeV.
+
     A source at one redshift gets half as many nodes again, for its second set of edges. Static and hashable: another
     resolution is another compilation. Raises ValueError for fewer than 40 nodes or 4 shells and for an empty range of
     energies.

@@ -10,6 +10,8 @@ in redshift, are solved one after the other, along a `wavefront` of independent 
 solved exactly (`march`). However many times a neutrino scatters, and however opaque a shell is, no splitting error
 arises between absorption and regeneration. Within a shell, emission and absorption are linear functions of place.
 
+With more `channels` than the narrow resonance, neutrinos of all states feed each other: `coupled`, `exchange`.
+
 All fluxes are relative to the one that would arrive freely, so that numbers are O(1) and a steep spectrum costs no
 precision.
 """
