@@ -50,8 +50,8 @@ def run(settings: SpectrumSettings, universe: Universe, folder: Path, quiet: boo
     balance = max(abs(float(solution.energy_balance)), abs(float(solution.number_balance)))
     return "\n".join(
         [
-            f"Least of the flux, all flavours, arrives at {energy[deepest]:.3g} GeV: {ratio[deepest]:.3f} of that without "
-            f"interactions (channels: {settings.model.channels}).",
+            f"Least of the flux, all flavours, arrives at {energy[deepest]:.3g} GeV: {ratio[deepest]:.3f} of that "
+            f"without interactions (channels: {settings.model.channels}).",
             *([caution] if caution else []),
             f"Energy and number of neutrinos balance to {balance:.1g}.",
             f"In {folder}: spectrum.csv, spectrum.png, config.toml ({duration(time.monotonic() - start)}).",

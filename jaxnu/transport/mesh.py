@@ -26,12 +26,15 @@ _FLOOR, _FAINT = 0.05, 0.04
 _CROWD_NEAR, _CROWD_FAR = 1.15, 1.5
 # Energies at which the transmission is estimated, per resonance, out to this distance in ln E.
 _ROUGH, _REACH = 60, 3.0
+# How far the mesh goes on, where not only a resonance scatters.
+_BEYOND = 100.0
 
 
 class Resolution(eqx.Module):
     """How finely to solve: numbers of energy `nodes` and redshift `shells`, and the energies covered (GeV).
 
-    With all channels of the mediator, what comes from above 10⁹ GeV makes up to half of the flux at 10 PeV.
+    With more than the mediator's narrow resonance, the mesh goes on to a hundred times `highest`: neutrinos from above
+    10⁹ GeV make up to half of the flux at 10 PeV.
 
     A source at one redshift gets half as many nodes again, for its second set of edges. Static and hashable: another
     resolution is another compilation. Raises ValueError for fewer than 40 nodes or 4 shells and for an empty range of
@@ -41,7 +44,7 @@ class Resolution(eqx.Module):
     nodes: int = eqx.field(static=True, default=256)
     shells: int = eqx.field(static=True, default=72)
     lowest: float = eqx.field(static=True, default=1e3)
-    highest: float = eqx.field(static=True, default=1e12)
+    highest: float = eqx.field(static=True, default=1e10)
 
     @classmethod
     def fast(cls) -> Resolution:
@@ -83,7 +86,8 @@ def log_energy_nodes(universe: Universe, resolution: Resolution) -> Float[Array,
     density has crowds 1/√((x − x_j)² + w_j²) about the resonances (those of a single source redshift count at E/(1+z),
     too), and grows with the change of ln(transmission), estimated from the depth of each line along the line of sight.
     """
-    low, high = float(np.log(resolution.lowest)), float(np.log(resolution.highest))
+    beyond = 1.0 if universe.mediator.channels == "narrow" else _BEYOND
+    low, high = float(np.log(resolution.lowest)), float(np.log(beyond * resolution.highest))
     centre = resonance_log_energy(universe)
     core = _CORE[0] + _CORE[1] * temperature_today(universe.relics) / _relic_energy(universe)
     evolution = universe.source.evolution
