@@ -9,13 +9,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxnu.channels import logarithms
-from jaxnu.transport import coupled, layout
+from jaxnu.transport import coupled, coupled_cell, layout
 from jaxnu.transport.block import Setting, absorbers_of, both_edges, responses_of, shares_of
-from jaxnu.transport.coupled import CoupledCell, CoupledState
-from jaxnu.transport.exchange import depths, pairs, peaks, poles, rates, series, spread, sums, wings
+from jaxnu.transport.coupled import CoupledState
+from jaxnu.transport.coupled_cell import CoupledCell
+from jaxnu.transport.exchange import depths, pairs, poles, rates, wings
 from jaxnu.transport.layout import Nodes, diagonals
 from jaxnu.transport.march import PowerWeights, kernel_sum
 from jaxnu.transport.response import with_even
+from jaxnu.transport.spread import peaks, series, spread, sums
 from jaxnu.transport.staging import staged
 
 
@@ -34,16 +36,16 @@ def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     smooth = run(depths, exchange, found)
     absorbers = run(with_even, line, smooth.even)
     response = responses_of(step, absorbers)
-    contents = run(coupled.content, response, absorbers.depth, smooth)
+    contents = run(coupled_cell.content, response, absorbers.depth, smooth)
     base = run(series, exchange, found)
     daughters = run(spread, exchange, found, base, run(peaks, exchange, found, run(sums, base)))
     into = setting.into.astype(layout.PRECISION)
     own = diagonals(nodes.weights.own, layout.ROWS + 1, shells)[:, 1:].astype(layout.PRECISION)
-    fed = run(coupled.feeding, exchange, into, run(coupled.own_sums, daughters, own))
+    fed = run(coupled_cell.feeding, exchange, into, run(coupled_cell.own_sums, daughters, own))
     resonant = kernel_sum(own[1:4])
-    matrix = run(coupled.system, contents, fed, into, resonant)
+    matrix = run(coupled_cell.system, contents, fed, into, resonant)
     for k in range(6):
-        matrix = run(partial(coupled.eliminated, k=k), matrix)
+        matrix = run(partial(coupled_cell.eliminated, k=k), matrix)
     shares = shares_of(setting, step, nodes).astype(layout.PRECISION)
     shares = jnp.broadcast_to(shares, (2, layout.ROWS, shells))
     emitted = setting.fractions.astype(layout.PRECISION)[:, None, None, None] * shares[None]
