@@ -42,7 +42,7 @@ Optical depths of the core reach 1e5: the thermal distribution must reach |v| = 
 Cut at 16 it transmits .6788 in the third bin. Sources above `energy_max` are left out: 1e9 GeV is not enough for
 γ ≲ 2.3 with g′ ≳ .05, nor for a massless lightest state (2 % at 6.5 MeV, .02, γ = 2.5; 30 % at 50 MeV, .1, γ = 2).
 
-Formulas are those of `vector.md` N.1 – N.5 and `physics.md` 1 – 3; numbers in brackets in the code refer to them.
+Formulas were derived by hand before any solver was written; (N.1) to (N.5) number the parts of that derivation.
 Units: GeV for neutrino energies, MeV for the boson, eV for relics.
 """
 

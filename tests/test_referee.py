@@ -14,7 +14,7 @@ Q = referee.charge_matrix()
 GAIN, LOSE, Q2, R_DIAGONAL = referee.flavour_factors(Q)
 R = Q @ Q
 REFERENCE = json.loads((Path(__file__).parent / "reference_channels.json").read_text())
-M, COUPLING = 5.0, 0.05  # the case of vector.md N.4
+M, COUPLING = 5.0, 0.05  # the case whose numbers are specified below
 WIDTH = COUPLING**2 / (12 * np.pi)
 
 
@@ -273,7 +273,7 @@ def test_breit_wigner_without_wings_is_narrow():
     ],
 )
 def test_transmissions_of_the_specification(index, expected):
-    """vector.md N.5 (1 %, bin 6 of the second ± .002) and the converged numbers, on a coarse grid."""
+    """The specified ones (1 %, bin 6 of the second ± .002) and the converged numbers, on a coarse grid."""
     point = REFERENCE["points"][index]
     boson, coupling, lightest = (point[key] for key in ("mass_mev", "coupling", "lightest_ev"))
     found = referee.solve(boson, coupling, referee.masses(lightest), Q, cells=30, split=8)
