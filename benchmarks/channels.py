@@ -14,14 +14,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from timing import begin, options, row, table
+from timing import RESOLUTIONS, begin, options, row, table
 
 import jaxnu
 from jaxnu.earth import binned_spectrum
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "tests" / "reference_channels.json").read_text())
 NAMES = ("mass_mev", "coupling", "lightest_ev", "gamma")
-MESHES = {"fast": jaxnu.Resolution.fast(), "default": jaxnu.Resolution(), "precise": jaxnu.Resolution.precise()}
 EDGES = jnp.asarray(REFERENCE["edges_gev"])
 
 
@@ -72,12 +71,12 @@ if __name__ == "__main__":
     begin(asked)
     points = REFERENCE["points"][:2] if asked.quick else REFERENCE["points"]
     table("channels", "nodes × shells", "error %, T > 0.1", "error %, T > 0.01")
-    for name, mesh in list(MESHES.items())[: 1 if asked.quick else 3]:
+    for name, mesh in list(RESOLUTIONS.items())[: 1 if asked.quick else 3]:
         for channels in ("breit-wigner", "all"):
             tenth, hundredth = errors(channels, mesh, points)
             row(channels, f"{name}, {mesh.nodes} × {mesh.shells}", f"{tenth:.2f}", f"{hundredth:.2f}")
     print()
-    mesh = MESHES["fast" if asked.quick else "default"]
+    mesh = RESOLUTIONS["fast" if asked.quick else "default"]
     mixing = jaxnu.Neutrinos(0.01, "normal", "nufit-5.0").mixing
     table("what", "narrow ms", "all ms", "ratio", "compile s, narrow", "all")
 

@@ -15,7 +15,7 @@ _REACH = {
 
 
 def narrow_width_in_words(channels: str, mass: float, coupling: float) -> str | None:
-    """A caution for a point, or the corner of a prior, in which the narrow width is not good to 0.3 %."""
+    """A caution where the narrow width is not good to 0.3 %; masses outside of the table count as its nearest one."""
     if channels != "narrow" or coupling <= 0:
         return None
     errors = np.log(list(_REACH))

@@ -34,7 +34,8 @@ def default_prior(
 ) -> Universe:
     """L_μ−L_τ and a power law: log-uniform `mass` (MeV), `coupling`, `lightest` (eV), uniform `amplitude`, `index`.
 
-    The amplitude is in 1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ per flavour at 100 TeV; `evolution` defaults to `StarFormation()`.
+    The amplitude is in 1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ per flavour at 100 TeV; `evolution` defaults to `StarFormation()`;
+    `channels` are those of `LmuLtau`.
     Other ranges: `functools.partial(default_prior, mass=(2, 8))`; `coupling=None` is the same without a Z′, and without
     the sites `mass` and `coupling`. More freedom, with sites of its own (see
     `jaxnu.inference.freedom`): `ordering="either"` with the name of a set, `angles=measured_angles`,

@@ -32,7 +32,8 @@ def standard_universe(
     """L_μ−L_τ and a power law, with the parameters of `default_prior`: what a sweep does not vary keeps its default.
 
     m_Z′ in MeV, lightest mass in eV, amplitude in 1e-18 GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ per flavour at 100 TeV. Other defaults:
-    `functools.partial(standard_universe, lightest=0.05)`. Raises ValueError for what the universe's classes refuse.
+    `functools.partial(standard_universe, lightest=0.05)`. `channels` are those of
+    `LmuLtau`. Raises ValueError for what the universe's classes refuse.
     """
     return Universe(
         LmuLtau(as_float(mass), as_float(coupling), channels=channels),

@@ -140,18 +140,9 @@ class Block(NamedTuple):
 def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
     """All that a block of rows needs before the march."""
     run = partial(staged, step)
-    epsilon, ratio, offset = run(coordinates, setting.alpha, setting.nearness, nodes.epsilon)
-    v, decline = run(detunings, setting, epsilon, ratio, offset)
-    shape = run(lambda v, *others: line_shape_of(jnp.abs(v), *others), v, decline, run(polylogs, decline))
-    line = Line(v, shape, run(strength, setting, setting.series, v, epsilon, ratio))
-    fall, crossed = run(crossings, setting, epsilon, line)
-    targets = run(target_depths, crossed, line, fall)
-    absorbers = run(absorber, setting.couplings, targets)
-    parts = run(moments, absorbers.depth, *run(second_moment, absorbers.depth))
-    wings, thick = run(wing, absorbers), run(thickness, absorbers.depth)
-    escape = run(wing_escape, absorbers.depth, wings.share, parts.lost)
-    boxes = run(box, absorbers, thick, wings, escape, parts.even)
-    responses = run(response, boxes, parts)
+    lines = lines_of(setting, step, nodes)
+    answers = responses_of(step, lines[-1])
+    responses = answers[-1]
     own = diagonals(nodes.weights.own[1:], layout.ROWS, setting.nearness.shape[0] - 1).astype(layout.PRECISION)
     into, fractions = per_cell(setting.into), per_cell(setting.fractions)
     matrix, inverse = run(feedback, responses, into, own)
@@ -159,14 +150,11 @@ def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
     shares = shares_of(setting, step, nodes)
     drive = run(source_drive, responses, inverse, fractions, shares.astype(layout.PRECISION))
     emitted = setting.fractions[:, None, None] * shares[:1]
-    return Block(
-        *(epsilon, ratio, offset, decline, line, fall, crossed, targets, absorbers, parts, thick, wings, escape),
-        *(boxes, responses, inverse, cell, drive, emitted),
-    )
+    return Block._make((*lines, *answers, inverse, cell, drive, emitted))
 
 
-def absorbers_of(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Absorber:
-    """The narrow resonance of all targets in the cells of a block."""
+def lines_of(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> tuple[Any, ...]:
+    """The fields of `Block` from `epsilon` to `absorber`: the narrow resonance of all targets."""
     run = partial(staged, step)
     epsilon, ratio, offset = run(coordinates, setting.alpha, setting.nearness, nodes.epsilon)
     v, decline = run(detunings, setting, epsilon, ratio, offset)
@@ -174,16 +162,17 @@ def absorbers_of(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Absorb
     line = Line(v, shape, run(strength, setting, setting.series, v, epsilon, ratio))
     fall, crossed = run(crossings, setting, epsilon, line)
     targets = run(target_depths, crossed, line, fall)
-    return run(absorber, setting.couplings, targets)
+    return epsilon, ratio, offset, decline, line, fall, crossed, targets, run(absorber, setting.couplings, targets)
 
 
-def responses_of(step: Int[Array, ""], absorbers: Absorber) -> ShellResponse:
-    """What the cells of a block do with one neutrino."""
+def responses_of(step: Int[Array, ""], absorbers: Absorber) -> tuple[Any, ...]:
+    """The fields of `Block` from `moments` to `response`: what the cells do with one neutrino."""
     run = partial(staged, step)
     parts = run(moments, absorbers.depth, *run(second_moment, absorbers.depth))
     wings, thick = run(wing, absorbers), run(thickness, absorbers.depth)
     escape = run(wing_escape, absorbers.depth, wings.share, parts.lost)
-    return run(response, run(box, absorbers, thick, wings, escape, parts.even), parts)
+    boxes = run(box, absorbers, thick, wings, escape, parts.even)
+    return parts, thick, wings, escape, boxes, run(response, boxes, parts)
 
 
 def shares_of(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Float[Array, "pair=2 ..."]:

@@ -122,7 +122,7 @@ def given(exchange: Exchange, cell: CoupledCell, content, resonant) -> Given:
     return Given(
         total([exchange.lose_s[:, i][:, None, None] * content[:, i][None] for i in range(3)]),
         swapped,
-        swapped + flavoured(exchange.gain_st) * interference * spread.rho_square[None, :, None],
+        swapped + flavoured(exchange.gain_st) * interference * spread.inverse_rho_square[None, :, None],
         flavoured(exchange.gain_su) * interference,
         total([exchange.charge[i] * content[:, i] for i in range(3)]),
         jnp.concatenate(

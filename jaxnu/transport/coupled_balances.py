@@ -43,7 +43,7 @@ def _below(before: Prelude, state: CoupledState) -> tuple[Array, Array]:
     u = jnp.asarray(((nodes + 1) / 2) ** 4, dtype=dtype)[:, None, None]
     w = jnp.asarray(2 * weights * ((nodes + 1) / 2) ** 3, dtype=dtype)
     y = (exchange.mass[:, 0].astype(dtype) / before.seen.epsilon[-1, -1])[None]
-    unit = (exchange.other * exchange.depth[:, 0] * exchange.mediator.coupling**2).astype(dtype)
+    unit = exchange.exchange_depth[:, 0].astype(dtype)
     b = 1 / (1 + u * y)
     struck = jnp.sum(moments.struck[:, :, :, 0], axis=1)[:, None]
     squares = moments.squares[:, None, None, 0]

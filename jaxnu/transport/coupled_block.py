@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxnu.channels import logarithms
 from jaxnu.transport import coupled, coupled_cell, layout
-from jaxnu.transport.block import Setting, absorbers_of, both_edges, responses_of, shares_of
+from jaxnu.transport.block import Setting, both_edges, lines_of, responses_of, shares_of
 from jaxnu.transport.coupled import CoupledState
 from jaxnu.transport.coupled_cell import CoupledCell
 from jaxnu.transport.exchange import depths, pairs, poles, rates, wings
@@ -26,7 +26,7 @@ def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     run = partial(staged, step)
     exchange, shells = setting.exchange, setting.nearness.shape[0] - 1
     assert exchange is not None
-    line = absorbers_of(setting, step, nodes)
+    *_, line = lines_of(setting, step, nodes)
     edges = diagonals(nodes.epsilon, layout.ROWS + 1, shells + 1)[None].astype(layout.PRECISION)
     epsilon = diagonals(nodes.epsilon[1:], layout.ROWS, shells)[None].astype(layout.PRECISION)
     logs = run(lambda epsilon: logarithms(exchange.mass / epsilon), epsilon)
@@ -35,7 +35,7 @@ def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     found = run(rates, exchange, epsilon, logs, strength, lines)
     smooth = run(depths, exchange, found)
     absorbers = run(with_even, line, smooth.even)
-    response = responses_of(step, absorbers)
+    *_, response = responses_of(step, absorbers)
     contents = run(coupled_cell.content, response, absorbers.depth, smooth)
     base = run(series, exchange, found)
     daughters = run(spread, exchange, found, base, run(peaks, exchange, found, run(sums, base)))

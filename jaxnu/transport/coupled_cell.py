@@ -65,7 +65,7 @@ def own_sums(spread: Spread, own: Float[Array, "power *s"]) -> OwnSums:
     strike = spread.struck * (own[0] - 2 * own[1] + own[2])[None]
     return OwnSums(
         total([own[p] * spread.forward[p] for p in range(1, POWERS.size)]) + spread.forward_local,
-        spread.interference * (high * spread.rho_square + spread.exchanged_local),
+        spread.interference * (high * spread.inverse_rho_square + spread.exchanged_local),
         (high + low[0] + low[1] + spread.struck * own[0][None]) * spread.recoil + spread.swapped_local,
         spread.interference * strike,
         spread.struck_square * (2 * own[0] - 2 * own[1] + own[2])[None],
@@ -107,7 +107,7 @@ def system(
 
 
 def eliminated(matrix: Float[Array, "six=6 six=6 *s"], k: int) -> Float[Array, "six=6 six=6 *s"]:
-    """One step of the inversion in place, without pivots: 1 − M is diagonally dominant."""
+    """One step of the inversion in place (Gauss and Jordan), without pivots."""
     unit = jnp.asarray(np.eye(6)[k][:, None, None], dtype=matrix.dtype)
     return matrix - (matrix[:, k] - unit)[:, None] * ((matrix[k] + unit) / matrix[k, k][None])[None]
 

@@ -36,8 +36,8 @@ class Exchange(NamedTuple):
     depth: Float[Array, "target=3 1 shell"]
     """n₀ σ₀ times path over g′², of which 1e4/g′² count: more than that is as opaque."""
     branching: Float[Array, ""]
-    other: Float[Array, ""]
-    """1 if there are other channels than the s channel."""
+    exchange_depth: Float[Array, "target=3 1 shell"]
+    """n₀ σ₀ times path, 0 if there is no other channel than the s channel."""
     lose_s: Float[Array, "mass=3 target=3"]
     lose_t: Float[Array, "mass=3 target=3"]
     lose_st: Float[Array, "mass=3 target=3"]
@@ -75,15 +75,17 @@ def exchange(universe: Universe, one_plus_z: Float[Array, "edge"]) -> Exchange:
     def rounded(x):
         return x.astype(np.result_type(layout.PRECISION, np.complex64) if jnp.iscomplexobj(x) else layout.PRECISION)
 
+    capped = jnp.minimum(unit * path[None, :] * inside.weight, 1e4 / jnp.maximum(mediator.coupling**2, 1e-20))
+    depth, inner = cells(capped), jax.tree.map(rounded, mediator)
     return Exchange(
-        jax.tree.map(rounded, mediator),
+        inner,
         cells(edges.mean * one_plus_z[None, :] ** 2),
         cells(edges.spread),
         single(relative_width(mediator)),
         cells(inside.mean * middle[None, :] ** 2),
-        cells(jnp.minimum(unit * path[None, :] * inside.weight, 1e4 / jnp.maximum(mediator.coupling**2, 1e-20))),
+        depth,
         single(neutrino_branching(mediator)),
-        single(1.0 if mediator.channels == "all" else 0.0),
+        depth * inner.coupling**2 if mediator.channels == "all" else jnp.zeros_like(depth),
         single(lose.s),
         single(lose.t),
         single(lose.st),
@@ -195,7 +197,7 @@ class Depths(NamedTuple):
 
 def exchange_depth(exchange: Exchange, rates: Rates, i: int, j: int) -> tuple[Array, Array]:
     """The depth of state i on target j by two-neutrino final states without the s channel, and by Z′Z′."""
-    unit = exchange.other * exchange.depth[j] * exchange.mediator.coupling**2
+    unit = exchange.exchange_depth[j]
     f_t, f_i, f_n, f_tu = (part[j] for part in rates.exchanged)
     pairs = exchange.lose_t[i, j] * (f_t + f_n) - 2 * exchange.lose_st[i, j] * rates.real[j] * f_i
     return unit * (pairs + exchange.lose_pair[i, j] * f_tu), unit * exchange.lose_pair[i, j] * rates.f_zz[j]

@@ -34,7 +34,7 @@ class Resolution(eqx.Module):
     """How finely to solve: numbers of energy `nodes` and redshift `shells`, and the energies covered (GeV).
 
     With more than the mediator's narrow resonance, the mesh goes on to a hundred times `highest`: neutrinos from above
-    10⁹ GeV make up to half of the flux at 10 PeV.
+    10⁹ GeV make up to a third of the flux at 10 PeV.
 
     A source at one redshift gets half as many nodes again, for its second set of edges. Static and hashable: another
     resolution is another compilation. Raises ValueError for fewer than 40 nodes or 4 shells and for an empty range of

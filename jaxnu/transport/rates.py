@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 from jaxnu._field import as_float, full_precision, require
 from jaxnu.channels import logarithms
 from jaxnu.constants import GEV, HBAR_C_MPC
-from jaxnu.cosmology import expansion, hubble_distance
+from jaxnu.cosmology import hubble_distance
 from jaxnu.neutrinos import charge_couplings
 from jaxnu.relics import temperature_today
 from jaxnu.transport import thermal
@@ -111,8 +111,7 @@ def mean_free_path(universe: Universe, energy: ArrayLike, z: ArrayLike) -> Float
     if mediator.channels != "narrow":
         # Of a thin shell, depth over its proper length.
         edges = scale * jnp.exp(jnp.asarray([-0.5, 0.5], dtype=scale.dtype) * _THIN)
-        factor = path_factor(universe, scale) * expansion(universe.cosmology, scale) / scale**3
-        length = factor * hubble_distance(universe.cosmology) / expansion(universe.cosmology, scale) * _THIN
+        length = path_factor(universe, scale) / scale**3 * hubble_distance(universe.cosmology) * _THIN
         rate = rate + jnp.sum(_smooth(exchange(universe, edges), universe, energy), axis=(1, 3)) / length
     scattering = rate > 0
     return jnp.where(scattering, 1 / jnp.where(scattering, rate, 1.0), jnp.inf)

@@ -16,7 +16,7 @@ from jaxnu.transport.powers import POWERS, TERMS
 class Spread(NamedTuple):
     """How daughters of one scattered neutrino are spread over the powers of x, times depths; A = 1/[1 + y(1 − x)].
 
-    `forward` is that of Σ_j R_jj y(1 + x²)A², `base` that of ρA y/ρ: 2yA/(2 + y) is base · recoil, and yx²A is base/ρ²
+    `forward` is that of Σ_j R_jj y(1 + x²)A², `base` that of yA: 2yA/(2 + y) is base · recoil, and yx²A is base/ρ²
     without p < 2. What keeps its energy is in `forward_local` and, for these two, `swapped_local` and
     `exchanged_local`. `bosons` is that of Z′Z′.
     """
@@ -27,7 +27,7 @@ class Spread(NamedTuple):
     forward_local: Float[Array, "row shell"]
     exchanged_local: Float[Array, "target=3 row shell"]
     swapped_local: Float[Array, "target=3 row shell"]
-    rho_square: Float[Array, "target=3 row shell"]
+    inverse_rho_square: Float[Array, "target=3 row shell"]
     """1/ρ²"""
     recoil: Float[Array, "target=3 row shell"]
     """2/(2 + y)"""
@@ -60,7 +60,7 @@ _SUMS = np.stack(
 def series(exchange: Exchange, rates: Rates) -> Float[Array, "power target=3 row shell"]:
     """The base of `Spread`."""
     powers, terms = (jnp.asarray(x, dtype=rates.y.dtype).reshape(-1, 1, 1, 1) for x in (POWERS, TERMS))
-    unit = exchange.other * exchange.depth * exchange.mediator.coupling**2
+    unit = exchange.exchange_depth
     return (terms * unit[None]) * jnp.exp((powers + 1) * rates.log_rho[None])
 
 
@@ -81,7 +81,7 @@ class Peaks(NamedTuple):
 
 def peaks(exchange: Exchange, rates: Rates, sums: Float[Array, "sum=7 target=3 row shell"]) -> Peaks:
     """So that number and, where the peak is narrower than all powers, energy are kept."""
-    unit = exchange.other * exchange.depth * exchange.mediator.coupling**2
+    unit = exchange.exchange_depth
     f_t, f_i, f_n, f_tu = rates.exchanged
     charge, rest, inverse = exchange.charge[:, None, None], 1 / (1 + rates.y), 1 / f_n**2
     number, high_number, loss, forward_number, more_number, forward_loss, more_loss = sums
@@ -102,7 +102,7 @@ def peaks(exchange: Exchange, rates: Rates, sums: Float[Array, "sum=7 target=3 r
 def spread(exchange: Exchange, rates: Rates, base, peaks: Peaks) -> Spread:
     """In the cells of a block."""
     powers = jnp.asarray(POWERS, dtype=base.dtype)[:, None, None]
-    unit = exchange.other * exchange.depth * exchange.mediator.coupling**2
+    unit = exchange.exchange_depth
     inverse = 1 / rates.exchanged.f_n**2
     weight = exchange.charge[:, None, None] / (1 + rates.y)
     more, above = weight * inverse, jnp.maximum(powers - 1, 0.0)
