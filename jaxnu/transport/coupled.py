@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnu.transport import layout
 from jaxnu.transport.boson_pairs import USED
-from jaxnu.transport.coupled_cell import CoupledCell
+from jaxnu.transport.coupled_cell import CoupledCell, fed, within
 from jaxnu.transport.exchange import Exchange, total
 from jaxnu.transport.march import KERNEL, PowerWeights
 from jaxnu.transport.powers import POWERS
 
 
 class Moments(NamedTuple):
-    """Of what daughters come from: powers of x per daughter, p < 2 and others; p = −1, 0, 1 of what strikes a relic."""
+    """Of what daughters come from: powers of x per daughter, and p = −1, 0, 1 of what strikes a relic."""
 
-    low: Float[Array, "three=3 daughter=3 pair=2 *s"]
-    high: Float[Array, "power daughter=3 pair=2 *s"]
-    struck: Float[Array, "three=3 daughter=3 target=3 pair=2 *s"]
-    squares: Float[Array, "three=3 pair=2 *s"]
+    powers: Float[Array, "power daughter=3 *s"]
+    struck: Float[Array, "three=3 daughter=3 target=3 *s"]
+    squares: Float[Array, "three=3 *s"]
 
 
 class CoupledState(NamedTuple):
@@ -32,50 +32,45 @@ class CoupledState(NamedTuple):
     moments: Moments
 
 
-def given_from_outside(exchange, cell: CoupledCell, state: CoupledState, entering, into):
-    """The right-hand side of the six equations."""
-    spread = cell.spread
-    found = total([*state.moments.low, *state.moments.high])
-    struck, squares = state.moments.struck, state.moments.squares
+def from_above(exchange: Exchange, cell: CoupledCell, moments: Moments) -> Float[Array, "daughter=3 *s"]:
+    """What neutrinos of higher energies feed to a cell."""
+    spread, (powers, struck, squares) = cell.spread, moments
     strike = struck[0] - 2 * struck[1] + struck[2]
     square = 2 * squares[0] - 2 * squares[1] + squares[2]
-    found = found + total(
+    return total(list(powers)) + total(
         [
-            spread.struck[j][None, None] * strike[:, j]
-            + exchange.lose_s[:, j][:, None, None] * (spread.struck_square[j][None] * square)[None]
+            spread.struck[j][None] * strike[:, j]
+            + exchange.lose_s[:, j][:, None] * (spread.struck_square[j] * square)[None]
             for j in range(3)
         ]
     )
-    enters = cell.contents.content[0] * entering[None]
-    resonant = cell.contents.resonant[0] * entering[None]
-    fed = total([cell.feeding[:, i][:, None] * enters[:, i][None] for i in range(3)])
-    line = into[:, None, None] * (cell.own[None] * total([resonant[:, i] for i in range(3)]))[None]
-    return (found + cell.emitted + fed + line).reshape(6, -1)
 
 
-def solved(cell: CoupledCell, right: Float[Array, "six=6 shell"]) -> Float[Array, "mass=3 pair=2 shell"]:
-    """The emission of every state."""
-    return total([cell.inverse[:, c] * right[c][None] for c in range(6)]).reshape(3, 2, -1)
+def known(exchange: Exchange, cell: CoupledCell, moments: Moments, entering) -> Float[Array, "daughter=3 shell"]:
+    """What is fed but by what is fed itself."""
+    content, _, resonant = (within(part, entering) for part in cell.contents)
+    return from_above(exchange, cell, moments) + fed(cell.feeding, cell.line, content, resonant)
 
 
-def contained(cell: CoupledCell, emission: Float[Array, "mass=3 pair=2 shell"], entering):
-    """Contents (pair, mass), losses in the s channel (pair), what leaves, and `Tally`."""
-    even, tilted = emission[:, 0], emission[:, 1]
-    content, resonant = (
-        kind[0] * entering[None] + kind[1] * even[None] + kind[2] * tilted[None] for kind in cell.contents
-    )
-    lost = entering * cell.lost + even * cell.even_lost - tilted * cell.tilted_escape
-    resonant = total([resonant[:, i] for i in range(3)])
+def solved(cell: CoupledCell, known: Float[Array, "daughter=3 shell"]) -> Float[Array, "mass=3 shell"]:
+    """What every state is fed."""
+    return total([cell.inverse[:, c] * known[c][None] for c in range(3)])
+
+
+def contained(cell: CoupledCell, fed: Float[Array, "mass=3 shell"], entering):
+    """Contents (mass), A, what leaves (mass), and `Tally`."""
+    content, lost, resonant = (within(part, entering, fed) for part in cell.contents)
+    resonant = total(list(resonant))
     tally = jnp.stack(
         [
             total(list(lost)),
-            total([even[i] - cell.emitted[i, 0] for i in range(3)]),
-            resonant[0],
-            total(list(content[0] * cell.pairs)),
-            total(list(content[0] * cell.bosons)),
+            total(list(fed)),
+            resonant,
+            total(list(content * cell.pairs)),
+            total(list(content * cell.bosons)),
         ]
     )
-    return content, resonant, entering + even - lost, tally
+    return content, resonant, entering + cell.emitted + fed - lost, tally
 
 
 class Tally(NamedTuple):
@@ -91,75 +86,76 @@ class Tally(NamedTuple):
 class Given(NamedTuple):
     """What a node gives to moments, before it is spread over powers."""
 
-    forward: Float[Array, "daughter=3 pair=2 shell"]
-    low: Float[Array, "daughter=3 target=3 pair=2 shell"]
-    """Swapped; `high` is exchanged, too."""
-    high: Float[Array, "daughter=3 target=3 pair=2 shell"]
-    strike: Float[Array, "daughter=3 target=3 pair=2 shell"]
-    squares: Float[Array, "pair=2 shell"]
-    shared: Float[Array, "power pair=2 shell"]
+    forward: Float[Array, "daughter=3 *s"]
+    low: Float[Array, "daughter=3 target=3 *s"]
+    high: Float[Array, "daughter=3 target=3 *s"]
+    strike: Float[Array, "daughter=3 target=3 *s"]
+    squares: Float[Array, "*s"]
+    shared: Float[Array, "power *s"]
 
 
 def given(exchange: Exchange, cell: CoupledCell, content, resonant) -> Given:
-    """From contents (pair, mass, shell) and the loss in the s channel (pair, shell)."""
-
+    """From contents (mass) and A."""
     spread = cell.spread
 
-    def flavoured(factors):  # (daughter, target, pair, shell)
-        return total(
-            [factors[i].T[:, :, None, None].astype(content.dtype) * content[:, i][None, None] for i in range(3)]
-        )
+    def flavoured(factors):  # (daughter, target, …)
+        return total([factors[i].T[:, :, None].astype(content.dtype) * content[i][None, None] for i in range(3)])
 
-    interference = spread.interference[None, :, None]
-    swapped = flavoured(exchange.gain_tu) * spread.recoil[None, :, None]
+    interference = spread.interference[None]
+    swapped = flavoured(exchange.gain_tu) * spread.recoil[None]
     bosons = total(
         [
-            spread.bosons[:, j][:, None] * total([exchange.lose_pair[i, j] * content[:, i] for i in range(3)])[None]
+            spread.bosons[:, j] * total([exchange.lose_pair[i, j] * content[i] for i in range(3)])[None]
             for j in range(3)
         ]
     )
-    kernel = jnp.asarray([0.0, *KERNEL, *[0.0] * (USED - 4)], dtype=content.dtype)
+    kernel = jnp.asarray([0.0, *KERNEL, *[0.0] * (USED - 4)], dtype=content.dtype)[:, None]
     return Given(
-        total([exchange.lose_s[:, i][:, None, None] * content[:, i][None] for i in range(3)]),
+        total([exchange.lose_s[:, i][:, None] * content[i][None] for i in range(3)]),
         swapped,
-        swapped + flavoured(exchange.gain_st) * interference * spread.inverse_rho_square[None, :, None],
+        swapped + flavoured(exchange.gain_st) * interference * spread.inverse_rho_square[None],
         flavoured(exchange.gain_su) * interference,
-        total([exchange.charge[i] * content[:, i] for i in range(3)]),
-        jnp.concatenate(
-            [bosons + kernel[:, None, None] * resonant[None], jnp.zeros_like(bosons[: POWERS.size - USED])]
-        ),
+        total([exchange.charge[i] * content[i] for i in range(3)]),
+        jnp.concatenate([bosons + kernel * resonant[None], jnp.zeros_like(bosons[: POWERS.size - USED])]),
     )
 
 
-def carried(cell: CoupledCell, state: CoupledState, given: Given, into, weights: PowerWeights) -> Moments:
-    """The moments at the next node."""
-    spread, moments, into = cell.spread, state.moments, into[None, :, None, None]
-
-    def step(moments, now, start):
-        shape = (-1,) + (1,) * (moments.ndim - 2) + (moments.shape[-1],)
-        rows = slice(start, start + moments.shape[0])
-        return weights.decay[rows].reshape(shape) * moments + weights.gain[rows].reshape(shape) * now
-
-    def daughters(rows, flavours):
-        shared = given.forward[None] * spread.forward[rows, None, None] + into * given.shared[rows, None]
-        return shared + total([spread.base[rows, j][:, None, None] * flavours[:, j][None] for j in range(3)])
-
-    first = jnp.asarray(np.array([1.0, 0.0, 0.0])[:, None, None, None, None], dtype=given.strike.dtype)
+def spread_out(cell: CoupledCell, given: Given, into) -> Moments:
+    """What a node adds to the moments, before the weights of the way to the next one."""
+    spread = cell.spread
+    low, high = given.low[None], given.high[None]
+    daughters = total(
+        [
+            jnp.concatenate([spread.base[:3, j][:, None] * low[:, :, j], spread.base[3:, j][:, None] * high[:, :, j]])
+            for j in range(3)
+        ]
+    )
+    first = jnp.asarray(np.array([1.0, 0.0, 0.0])[:, None, None, None], dtype=low.dtype)
     return Moments(
-        step(moments.low, daughters(slice(0, 3), given.low), 0),
-        step(moments.high, daughters(slice(3, None), given.high), 3),
-        step(moments.struck, given.strike[None] + first * given.low[None], 0),
-        step(moments.squares, given.squares[None], 0),
+        given.forward[None] * spread.forward[:, None] + into[None, :, None] * given.shared[:, None] + daughters,
+        given.strike[None] + first * low,
+        jnp.broadcast_to(given.squares[None], (3, *given.squares.shape)),
     )
+
+
+def carried(moments: Moments, added: Moments, weights: PowerWeights) -> Moments:
+    """The moments at the next node."""
+
+    def step(moments, added):
+        shape = (-1,) + (1,) * (moments.ndim - 2) + (moments.shape[-1],)
+        rows = slice(0, moments.shape[0])
+        return weights.decay[rows].reshape(shape) * moments + weights.gain[rows].reshape(shape) * added
+
+    return jax.tree.map(step, moments, added)
+
+
+def carried_on(cell: CoupledCell, moments: Moments, given: Given, into, weights: PowerWeights) -> Moments:
+    """The moments at the next node, from what this one gives."""
+    return carried(moments, spread_out(cell, given, into), weights)
 
 
 def nothing(leaving: Float[Array, "mass=3 edge"]) -> CoupledState:
     """The state before the first node: no moments."""
-    shells, dtype = leaving.shape[1] - 1, layout.PRECISION
-    moments = Moments(
-        jnp.zeros((3, 3, 2, shells), dtype),
-        jnp.zeros((POWERS.size - 3, 3, 2, shells), dtype),
-        jnp.zeros((3, 3, 3, 2, shells), dtype),
-        jnp.zeros((3, 2, shells), dtype),
-    )
-    return CoupledState(leaving, moments)
+    shapes = (POWERS.size, 3), (3, 3, 3), (3,)
+    shells = leaving.shape[1] - 1
+    return CoupledState(leaving, Moments(*(jnp.zeros((*shape, shells), layout.PRECISION) for shape in shapes)))

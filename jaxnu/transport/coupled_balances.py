@@ -35,7 +35,7 @@ def _below(before: Prelude, state: CoupledState) -> tuple[Array, Array]:
     exchange, dtype = before.setting.exchange, before.log_energy.dtype
     assert exchange is not None
     moments = jax.tree.map(lambda x: x.astype(dtype), state.moments)
-    powers = jnp.sum(jnp.concatenate([moments.low, moments.high])[:, :, 0], axis=(1, 2))
+    powers = jnp.sum(moments.powers, axis=(1, 2))
     energy = jnp.sum(powers / jnp.asarray(POWERS + 2, dtype=dtype))
     number = jnp.sum(powers[1:] / jnp.asarray(POWERS[1:] + 1, dtype=dtype))
     # What strikes relics is no sum of powers: by quadrature over u = E/E₀, dense at small ones.
@@ -45,8 +45,8 @@ def _below(before: Prelude, state: CoupledState) -> tuple[Array, Array]:
     y = (exchange.mass[:, 0].astype(dtype) / before.seen.epsilon[-1, -1])[None]
     unit = exchange.exchange_depth[:, 0].astype(dtype)
     b = 1 / (1 + u * y)
-    struck = jnp.sum(moments.struck[:, :, :, 0], axis=1)[:, None]
-    squares = moments.squares[:, None, None, 0]
+    struck = jnp.sum(moments.struck, axis=1)[:, None]
+    squares = moments.squares[:, None, None]
     flavours = jnp.sum(exchange.lose_s, axis=0)[None, :, None].astype(dtype)
     density = b * (struck[0] - 2 * u * struck[1] + u**2 * struck[2])
     density = density + b**2 * flavours * (2 * squares[0] - 2 * u * squares[1] + u**2 * squares[2])

@@ -36,21 +36,19 @@ def coupled_cells(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     smooth = run(depths, exchange, found)
     absorbers = run(with_even, line, smooth.even)
     *_, response = responses_of(step, absorbers)
-    contents = run(coupled_cell.content, response, absorbers.depth, smooth)
     base = run(series, exchange, found)
     daughters = run(spread, exchange, found, base, run(peaks, exchange, found, run(sums, base)))
     into = setting.into.astype(layout.PRECISION)
     own = diagonals(nodes.weights.own, layout.ROWS + 1, shells)[:, 1:].astype(layout.PRECISION)
     fed = run(coupled_cell.feeding, exchange, into, run(coupled_cell.own_sums, daughters, own))
-    resonant = kernel_sum(own[1:4])
-    matrix = run(coupled_cell.system, contents, fed, into, resonant)
-    for k in range(6):
+    line = into[:, None, None] * kernel_sum(own[1:4])[None]
+    shares = jnp.broadcast_to(shares_of(setting, step, nodes).astype(layout.PRECISION), (2, layout.ROWS, shells))
+    emitted = setting.fractions.astype(layout.PRECISION)[None, :, None, None] * shares[:, None]
+    contents = run(coupled_cell.content, response, absorbers.depth, smooth, emitted)
+    matrix = run(coupled_cell.system, contents, fed, line)
+    for k in range(3):
         matrix = run(partial(coupled_cell.eliminated, k=k), matrix)
-    shares = shares_of(setting, step, nodes).astype(layout.PRECISION)
-    shares = jnp.broadcast_to(shares, (2, layout.ROWS, shells))
-    emitted = setting.fractions.astype(layout.PRECISION)[:, None, None, None] * shares[None]
-    kept = response.lost, response.even_lost, response.tilted_escape, smooth.pairs, smooth.bosons
-    return CoupledCell(*kept, contents, fed, matrix, daughters, resonant, emitted)
+    return CoupledCell(contents, fed, line, matrix, daughters, emitted[0], smooth.pairs, smooth.bosons)
 
 
 def coupled_march(
@@ -68,12 +66,12 @@ def coupled_march(
     arrivals, tallies = [], []
     for row in range(layout.ROWS):
         entering = state.leaving[:, 1:].astype(layout.PRECISION)
-        right = run(partial(coupled.given_from_outside, exchange), row, state, entering, into)
-        emission = run(coupled.solved, row, right)
-        content, resonant, leaving, tally = run(coupled.contained, row, emission, entering)
+        outside = run(partial(coupled.known, exchange), row, state.moments, entering)
+        fed = run(coupled.solved, row, outside)
+        content, resonant, leaving, tally = run(coupled.contained, row, fed, entering)
         parts = run(partial(coupled.given, exchange), row, content, resonant)
         now = jax.tree.map(lambda x: x.astype(layout.PRECISION), layout.weights_of_row(row, shells, weights))
-        moments = run(coupled.carried, row, state, parts, into, now)
+        moments = run(coupled.carried_on, row, state.moments, parts, into, now)
         leaving = jnp.concatenate([leaving.astype(state.leaving.dtype), state.leaving[:, -1:]], axis=1)
         state = CoupledState(leaving, moments)
         arrivals.append(leaving[:, 0])

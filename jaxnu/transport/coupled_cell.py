@@ -1,8 +1,9 @@
-"""A cell in which neutrinos of all mass states feed each other: six linear equations.
+"""A cell in which neutrinos of all mass states feed each other: three linear equations.
 
-What a state feeds to others is proportional to its content of the cell, c = ∫ds n and its tilt, or, for the s channel,
-to what it loses there. Emission e_a of every state, even and tilted, obeys e = known + Σ_i O_ai c_i + P_a own A, with
-contents and losses linear in e and in what enters.
+What a state feeds to others is proportional to its content of the cell, c = ∫ds n, or, for the s channel, to what all
+lose there, A. What state a is fed is e_a = known + Σ_i O_ai c_i + P_a k A; contents and losses are linear in e and in
+what enters. What is fed counts as even across the cell: carrying its tilt along, as the narrow march does, makes the
+bins no better where straight lines join the nodes.
 """
 
 from __future__ import annotations
@@ -21,30 +22,33 @@ from jaxnu.transport.spread import Spread
 
 
 class Content(NamedTuple):
-    """Content and loss in the s channel, as (total, tilt), of one neutrino: entering, emitted evenly or with tilt."""
+    """Content, loss, and loss in the s channel: of one neutrino that enters or is fed evenly, and of the sources'."""
 
-    content: Float[Array, "kind=3 pair=2 mass=3 *s"]
-    resonant: Float[Array, "kind=3 pair=2 mass=3 *s"]
+    content: Float[Array, "kind=3 mass=3 *s"]
+    lost: Float[Array, "kind=3 mass=3 *s"]
+    resonant: Float[Array, "kind=3 mass=3 *s"]
 
 
-def content(response: ShellResponse, depth: Float[Array, "mass=3 *s"], depths: Depths) -> Content:
+def content(
+    response: ShellResponse, depth: Float[Array, "mass=3 *s"], depths: Depths, emitted: Float[Array, "pair=2 mass=3 *s"]
+) -> Content:
     """From the tilt of what is lost follows the content exactly, since −dn/ds = emission − loss."""
     lost, entering_tilt, even_lost, even_tilt, tilted_escape, tilted_tilt = response
     inverse = 1 / jnp.where(depth > 1e-12, depth, 1.0)
-    share = depths.even * inverse
-    losses = jnp.stack([lost, even_lost, -tilted_escape])
-    tilts = jnp.stack([entering_tilt, even_tilt, tilted_tilt])
-    totals = jnp.stack(
-        [1 - (lost + entering_tilt) / 2, (1 - even_lost - even_tilt) / 2, (1 + tilted_escape - tilted_tilt) / 2]
-    )
+    losses = jnp.stack([lost, even_lost, emitted[0] * even_lost - emitted[1] * tilted_escape])
+    even = (1 - even_lost - even_tilt) / 2
+    tilted = (1 + tilted_escape - tilted_tilt) / 2
+    totals = jnp.stack([1 - (lost + entering_tilt) / 2, even, emitted[0] * even + emitted[1] * tilted])
     # An even absorber takes τ times the content. That is as exact, and keeps its precision where τ is large.
-    large = share[None] * jnp.clip(depth - 1, 0.0, 1.0)[None]
+    large = (depths.even * inverse * jnp.clip(depth - 1, 0.0, 1.0))[None]
     totals = totals + large * (losses * inverse[None] - totals)
-    spent = (share * inverse)[None] * tilts
-    other = depths.not_resonant[None]
-    return Content(
-        jnp.stack([totals, spent], axis=1), jnp.stack([losses - other * totals, tilts - other * spent], axis=1)
-    )
+    return Content(totals, losses, losses - depths.not_resonant[None] * totals)
+
+
+def within(parts: Float[Array, "kind=3 mass=3 *s"], entering: Float[Array, "mass=3 *s"], even=None):
+    """One of the parts of `Content`, of what enters, what is fed (None: nothing) and the sources'."""
+    outside = parts[0] * entering + parts[2]
+    return outside if even is None else outside + parts[1] * even
 
 
 class OwnSums(NamedTuple):
@@ -92,39 +96,42 @@ def feeding(exchange: Exchange, into: Float[Array, "mass=3"], own: OwnSums) -> F
     )
 
 
+def fed(
+    feeding: Float[Array, "daughter=3 mass=3 *s"],
+    line: Float[Array, "daughter=3 *s"],
+    content: Float[Array, "mass=3 *s"],
+    resonant: Float[Array, "mass=3 *s"],
+) -> Float[Array, "daughter=3 *s"]:
+    """What a cell feeds to itself: Σ_i O_ai c_i + P_a k A, P_a k = `line`."""
+    return total([feeding[:, i] * content[i][None] + line * resonant[i][None] for i in range(3)])
+
+
 def system(
-    contents: Content, feeding: Float[Array, "daughter=3 mass=3 *s"], into: Float[Array, "mass=3"], own: Array
-) -> Float[Array, "six=6 six=6 *s"]:
-    """1 − M of the six equations; rows and columns (state, even or tilt)."""
-
-    def by_emission(parts):  # (pair, mass, kind)
-        return jnp.moveaxis(parts[1:], 0, 2)[None]
-
-    matrix = feeding[:, None, :, None] * by_emission(contents.content)
-    matrix = matrix + (into[:, None, None] * own[None])[:, None, None, None] * by_emission(contents.resonant)
-    unit = jnp.asarray(np.eye(6)[:, :, None, None], dtype=matrix.dtype)
-    return unit - matrix.reshape(6, 6, *matrix.shape[-2:])
+    contents: Content, feeding: Float[Array, "daughter=3 mass=3 *s"], line: Float[Array, "daughter=3 *s"]
+) -> Float[Array, "daughter=3 mass=3 *s"]:
+    """1 − M of the equations."""
+    matrix = feeding * contents.content[1][None] + line[:, None] * contents.resonant[1][None]
+    return jnp.asarray(np.eye(3).reshape(3, 3, *[1] * (matrix.ndim - 2)), dtype=matrix.dtype) - matrix
 
 
-def eliminated(matrix: Float[Array, "six=6 six=6 *s"], k: int) -> Float[Array, "six=6 six=6 *s"]:
+def eliminated(matrix: Float[Array, "daughter=3 mass=3 *s"], k: int) -> Float[Array, "daughter=3 mass=3 *s"]:
     """One step of the inversion in place (Gauss and Jordan), without pivots."""
-    unit = jnp.asarray(np.eye(6)[k][:, None, None], dtype=matrix.dtype)
+    unit = jnp.asarray(np.eye(3)[k][:, None, None], dtype=matrix.dtype)
     return matrix - (matrix[:, k] - unit)[:, None] * ((matrix[k] + unit) / matrix[k, k][None])[None]
 
 
 class CoupledCell(NamedTuple):
     """What a step needs of a cell."""
 
-    lost: Float[Array, "mass=3 *s"]
-    even_lost: Float[Array, "mass=3 *s"]
-    tilted_escape: Float[Array, "mass=3 *s"]
+    contents: Content
+    feeding: Float[Array, "daughter=3 mass=3 *s"]
+    line: Float[Array, "daughter=3 *s"]
+    """P_a k"""
+    inverse: Float[Array, "daughter=3 mass=3 *s"]
+    spread: Spread
+    emitted: Float[Array, "mass=3 *s"]
+    """The sources' neutrinos"""
     pairs: Float[Array, "mass=3 *s"]
     """Depth of exchange with two neutrinos in the end"""
     bosons: Float[Array, "mass=3 *s"]
     """and of Z′Z′."""
-    contents: Content
-    feeding: Float[Array, "daughter=3 mass=3 *s"]
-    inverse: Float[Array, "six=6 six=6 *s"]
-    spread: Spread
-    own: Float[Array, "*s"]
-    emitted: Float[Array, "mass=3 pair=2 *s"]
