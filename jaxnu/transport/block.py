@@ -110,8 +110,8 @@ def source_shares(setting: Setting, log_energy, log_free) -> Float[Array, "pair=
     return shell_shares(setting.spectrum, setting.sources, *at)
 
 
-class Block(NamedTuple):
-    """The cells of a block of rows, (…, row, shell), stage by stage; edges have one more row and column."""
+class Lines(NamedTuple):
+    """The narrow resonance of all targets in a block of rows, (…, row, shell); edges have one more row and column."""
 
     epsilon: Float[Array, "1 row edge"]
     ratio: Float[Array, "target=3 row edge"]
@@ -124,12 +124,24 @@ class Block(NamedTuple):
     crossing: Crossing
     targets: ShellDepth
     absorber: Absorber
+
+
+class Responses(NamedTuple):
+    """What the cells do with one neutrino, stage by stage."""
+
     moments: Moments
     thickness: Thickness
     wing: Wing
     escape: Escape
     box: Box
     response: ShellResponse
+
+
+class Block(NamedTuple):
+    """The cells of a block of rows, (…, row, shell)."""
+
+    lines: Lines
+    responses: Responses
     inverse: Float[Array, "four=4 row shell"]
     cell: Cell
     drive: Drive
@@ -141,20 +153,20 @@ def prepared(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Block:
     """All that a block of rows needs before the march."""
     run = partial(staged, step)
     lines = lines_of(setting, step, nodes)
-    answers = responses_of(step, lines[-1])
-    responses = answers[-1]
+    responses = responses_of(step, lines.absorber)
+    response = responses.response
     own = diagonals(nodes.weights.own[1:], layout.ROWS, setting.nearness.shape[0] - 1).astype(layout.PRECISION)
     into, fractions = per_cell(setting.into), per_cell(setting.fractions)
-    matrix, inverse = run(feedback, responses, into, own)
-    cell = run(prepare, responses, matrix, inverse, into)
+    matrix, inverse = run(feedback, response, into, own)
+    cell = run(prepare, response, matrix, inverse, into)
     shares = shares_of(setting, step, nodes)
-    drive = run(source_drive, responses, inverse, fractions, shares.astype(layout.PRECISION))
+    drive = run(source_drive, response, inverse, fractions, shares.astype(layout.PRECISION))
     emitted = setting.fractions[:, None, None] * shares[:1]
-    return Block._make((*lines, *answers, inverse, cell, drive, emitted))
+    return Block(lines, responses, inverse, cell, drive, emitted)
 
 
-def lines_of(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> tuple[Any, ...]:
-    """The fields of `Block` from `epsilon` to `absorber`: the narrow resonance of all targets."""
+def lines_of(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Lines:
+    """What a block sees of the resonances."""
     run = partial(staged, step)
     epsilon, ratio, offset = run(coordinates, setting.alpha, setting.nearness, nodes.epsilon)
     v, decline = run(detunings, setting, epsilon, ratio, offset)
@@ -162,17 +174,18 @@ def lines_of(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> tuple[Any,
     line = Line(v, shape, run(strength, setting, setting.series, v, epsilon, ratio))
     fall, crossed = run(crossings, setting, epsilon, line)
     targets = run(target_depths, crossed, line, fall)
-    return epsilon, ratio, offset, decline, line, fall, crossed, targets, run(absorber, setting.couplings, targets)
+    mixed = run(absorber, setting.couplings, targets)
+    return Lines(epsilon, ratio, offset, decline, line, fall, crossed, targets, mixed)
 
 
-def responses_of(step: Int[Array, ""], absorbers: Absorber) -> tuple[Any, ...]:
-    """The fields of `Block` from `moments` to `response`: what the cells do with one neutrino."""
+def responses_of(step: Int[Array, ""], absorbers: Absorber) -> Responses:
+    """What cells with these absorbers do with one neutrino."""
     run = partial(staged, step)
     parts = run(moments, absorbers.depth, *run(second_moment, absorbers.depth))
     wings, thick = run(wing, absorbers), run(thickness, absorbers.depth)
     escape = run(wing_escape, absorbers.depth, wings.share, parts.lost)
     boxes = run(box, absorbers, thick, wings, escape, parts.even)
-    return parts, thick, wings, escape, boxes, run(response, boxes, parts)
+    return Responses(parts, thick, wings, escape, boxes, run(response, boxes, parts))
 
 
 def shares_of(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Float[Array, "pair=2 ..."]:

@@ -11,10 +11,11 @@ from jaxtyping import Array, Float
 
 from jaxnu.transport import layout
 from jaxnu.transport.boson_pairs import USED
-from jaxnu.transport.coupled_cell import CoupledCell, fed, within
+from jaxnu.transport.coupled_cell import ENTERING, EVEN, SOURCES, TILTED, CoupledCell
 from jaxnu.transport.exchange import Exchange, total
 from jaxnu.transport.march import KERNEL, PowerWeights
 from jaxnu.transport.powers import POWERS
+from jaxnu.transport.spread import Spread
 
 
 class Moments(NamedTuple):
@@ -32,9 +33,9 @@ class CoupledState(NamedTuple):
     moments: Moments
 
 
-def from_above(exchange: Exchange, cell: CoupledCell, moments: Moments) -> Float[Array, "daughter=3 *s"]:
+def from_above(exchange: Exchange, spread: Spread, moments: Moments) -> Float[Array, "daughter=3 *s"]:
     """What neutrinos of higher energies feed to a cell."""
-    spread, (powers, struck, squares) = cell.spread, moments
+    powers, struck, squares = moments
     strike = struck[0] - 2 * struck[1] + struck[2]
     square = 2 * squares[0] - 2 * squares[1] + squares[2]
     return total(list(powers)) + total(
@@ -46,31 +47,41 @@ def from_above(exchange: Exchange, cell: CoupledCell, moments: Moments) -> Float
     )
 
 
-def known(exchange: Exchange, cell: CoupledCell, moments: Moments, entering) -> Float[Array, "daughter=3 shell"]:
+def applied(matrix: Float[Array, "row column *s"], states: Float[Array, "column *s"]) -> Float[Array, "row *s"]:
+    """Matrix times vector."""
+    return total([matrix[:, i] * states[i][None] for i in range(matrix.shape[1])])
+
+
+def known(exchange: Exchange, cell: CoupledCell, moments: Moments, entering) -> Float[Array, "six=6 *s"]:
     """What is fed but by what is fed itself."""
-    content, _, resonant = (within(part, entering) for part in cell.contents)
-    return from_above(exchange, cell, moments) + fed(cell.feeding, cell.line, content, resonant)
+    above = from_above(exchange, cell.spread, moments)
+    return applied(cell.entering, entering) + cell.sources + jnp.concatenate([above, jnp.zeros_like(above)])
 
 
-def solved(cell: CoupledCell, known: Float[Array, "daughter=3 shell"]) -> Float[Array, "mass=3 shell"]:
-    """What every state is fed."""
-    return total([cell.inverse[:, c] * known[c][None] for c in range(3)])
+def solved(cell: CoupledCell, known: Float[Array, "six=6 *s"]) -> Float[Array, "six=6 *s"]:
+    """What every state is fed, evenly and with tilt."""
+    return applied(cell.inverse, known)
 
 
-def contained(cell: CoupledCell, fed: Float[Array, "mass=3 shell"], entering):
+def within(parts: Float[Array, "kind=4 mass=3 *s"], entering: Float[Array, "mass=3 *s"], fed: Float[Array, "six=6 *s"]):
+    """One of the parts of `Content`."""
+    return parts[ENTERING] * entering + parts[EVEN] * fed[:3] + parts[TILTED] * fed[3:] + parts[SOURCES]
+
+
+def contained(cell: CoupledCell, fed: Float[Array, "six=6 *s"], entering):
     """Contents (mass), A, what leaves (mass), and `Tally`."""
-    content, lost, resonant = (within(part, entering, fed) for part in cell.contents)
+    content, lost, resonant = (within(part, entering, fed) for part in (cell.content, cell.lost, cell.resonant))
     resonant = total(list(resonant))
     tally = jnp.stack(
         [
             total(list(lost)),
-            total(list(fed)),
+            total(list(fed[:3])),
             resonant,
             total(list(content * cell.pairs)),
             total(list(content * cell.bosons)),
         ]
     )
-    return content, resonant, entering + cell.emitted + fed - lost, tally
+    return content, resonant, entering + cell.emitted + fed[:3] - lost, tally
 
 
 class Tally(NamedTuple):
@@ -94,35 +105,32 @@ class Given(NamedTuple):
     shared: Float[Array, "power *s"]
 
 
-def given(exchange: Exchange, cell: CoupledCell, content, resonant) -> Given:
+def given(exchange: Exchange, spread: Spread, interference: Float[Array, "target=3 *s"], content, resonant) -> Given:
     """From contents (mass) and A."""
-    spread = cell.spread
+
+    def beside(factors):
+        return factors.astype(content.dtype).reshape(*factors.shape, *[1] * (content.ndim - 1))
 
     def flavoured(factors):  # (daughter, target, …)
-        return total([factors[i].T[:, :, None].astype(content.dtype) * content[i][None, None] for i in range(3)])
+        return total([beside(factors[i].T) * content[i][None, None] for i in range(3)])
 
-    interference = spread.interference[None]
     swapped = flavoured(exchange.gain_tu) * spread.recoil[None]
     bosons = total(
-        [
-            spread.bosons[:, j] * total([exchange.lose_pair[i, j] * content[i] for i in range(3)])[None]
-            for j in range(3)
-        ]
+        [spread.bosons[:, j] * total(list(beside(exchange.lose_pair[:, j]) * content))[None] for j in range(3)]
     )
-    kernel = jnp.asarray([0.0, *KERNEL, *[0.0] * (USED - 4)], dtype=content.dtype)[:, None]
+    kernel = beside(jnp.asarray([0.0, *KERNEL, *[0.0] * (USED - 4)]))
     return Given(
-        total([exchange.lose_s[:, i][:, None] * content[i][None] for i in range(3)]),
+        total([beside(exchange.lose_s[:, i]) * content[i][None] for i in range(3)]),
         swapped,
-        swapped + flavoured(exchange.gain_st) * interference * spread.inverse_rho_square[None],
-        flavoured(exchange.gain_su) * interference,
-        total([exchange.charge[i] * content[i] for i in range(3)]),
+        swapped + flavoured(exchange.gain_st) * (interference * spread.inverse_rho_square)[None],
+        flavoured(exchange.gain_su) * interference[None],
+        total(list(beside(exchange.charge) * content)),
         jnp.concatenate([bosons + kernel * resonant[None], jnp.zeros_like(bosons[: POWERS.size - USED])]),
     )
 
 
-def spread_out(cell: CoupledCell, given: Given, into) -> Moments:
+def spread_out(spread: Spread, given: Given, into: Float[Array, "mass=3 *one"]) -> Moments:
     """What a node adds to the moments, before the weights of the way to the next one."""
-    spread = cell.spread
     low, high = given.low[None], given.high[None]
     daughters = total(
         [
@@ -130,9 +138,9 @@ def spread_out(cell: CoupledCell, given: Given, into) -> Moments:
             for j in range(3)
         ]
     )
-    first = jnp.asarray(np.array([1.0, 0.0, 0.0])[:, None, None, None], dtype=low.dtype)
+    first = jnp.asarray(np.array([1.0, 0.0, 0.0]).reshape(3, *[1] * (low.ndim - 1)), dtype=low.dtype)
     return Moments(
-        given.forward[None] * spread.forward[:, None] + into[None, :, None] * given.shared[:, None] + daughters,
+        given.forward[None] * spread.forward[:, None] + into[None] * given.shared[:, None] + daughters,
         given.strike[None] + first * low,
         jnp.broadcast_to(given.squares[None], (3, *given.squares.shape)),
     )
@@ -147,11 +155,6 @@ def carried(moments: Moments, added: Moments, weights: PowerWeights) -> Moments:
         return weights.decay[rows].reshape(shape) * moments + weights.gain[rows].reshape(shape) * added
 
     return jax.tree.map(step, moments, added)
-
-
-def carried_on(cell: CoupledCell, moments: Moments, given: Given, into, weights: PowerWeights) -> Moments:
-    """The moments at the next node, from what this one gives."""
-    return carried(moments, spread_out(cell, given, into), weights)
 
 
 def nothing(leaving: Float[Array, "mass=3 edge"]) -> CoupledState:

@@ -117,7 +117,7 @@ def poles(exchange: Exchange, epsilon: Float[Array, "1 row _"]) -> Poles:
 
 
 class Rates(NamedTuple):
-    """Functions of y in the cells, of the exchange channels, and the depth of the s channel's wings."""
+    """Functions of y in the cells, of the exchange channels."""
 
     y: Float[Array, "target=3 row shell"]
     log_rho: Float[Array, "target=3 row shell"]
@@ -128,12 +128,14 @@ class Rates(NamedTuple):
     """∫(1 − x) y (1 + x²)/[1 + y(1 − x)]² dx for large y."""
     simple_loss: Float[Array, "target=3 row shell"]
     """∫(1 − x) y/[1 + y(1 − x)] dx, too."""
+
+
+class Wings(NamedTuple):
+    """Of the s channel: Re P, and per |q_ij|² the depth of the wings, and what of it makes neutrinos."""
+
     real: Float[Array, "target=3 row shell"]
-    """Re P"""
     resonant: Float[Array, "target=3 row shell"]
-    """Depth of the wings of the s channel per |q_ij|²."""
     neutrinos: Float[Array, "target=3 row shell"]
-    """And what of it makes neutrinos."""
 
 
 def pairs(exchange: Exchange, epsilon: Float[Array, "1 row _"]) -> Float[Array, "target=3 row shell"]:
@@ -141,41 +143,28 @@ def pairs(exchange: Exchange, epsilon: Float[Array, "1 row _"]) -> Float[Array, 
     return pair_strength(exchange.mediator, exchange.mass / epsilon * exchange.mediator.mass**2)
 
 
-def wings(
-    exchange: Exchange, near: Poles, far: Poles, pairs: Float[Array, "target=3 row shell"]
-) -> tuple[Array, Array]:
-    """The depth of the wings of the s channel per |q_ij|², and Re P.
+def wings(exchange: Exchange, near: Poles, far: Poles, pairs: Float[Array, "target=3 row shell"]) -> Wings:
+    """In the cells of a block, from both edges.
 
     In a shell 1/(y − 1)² counts as the product of 1/(y − 1) at its edges: exact for a pole that y crosses evenly.
     """
-    square = jnp.sum(near.real * far.real - near.imaginary * far.imaginary, axis=0) / 2
+    square = total(near.real * far.real - near.imaginary * far.imaginary) / 2
     edge = (near.y + far.y) / 2
-    wing = exchange.depth * pairs * square * edge / 3
-    return jnp.minimum(wing, 1e5), jnp.sum(near.real + far.real, axis=0) / 4
+    wing = jnp.minimum(exchange.depth * pairs * square * edge / 3, 1e5)
+    norm = pair_strength(exchange.mediator, jnp.zeros_like(exchange.mediator.mass))
+    return Wings(total(near.real + far.real) / 4, wing, wing * (norm / jnp.where(pairs > 0, pairs, 1.0)))
 
 
-def rates(exchange: Exchange, epsilon: Float[Array, "1 row _"], logarithms: Logarithms, pairs, wings) -> Rates:
+def rates(mass: Float[Array, "target=3 1 shell"], epsilon: Float[Array, "1 row _"], logarithms: Logarithms) -> Rates:
     """In the cells of a block; `epsilon` is ε₀ there."""
-    y = exchange.mass / epsilon
-    found, (wing, real) = exchanged(y, logarithms), wings
+    y = mass / epsilon
+    found = exchanged(y, logarithms)
     # ∫ wᵏ A² dw times y, k = 1, 2, 3, for large y
     inverse, log, rho = 1 / jnp.maximum(y, 1.0), logarithms.log, found.f_n
     i1 = (log - rho) * inverse
     i2 = (1 - (2 * log - rho) * inverse) * inverse
     i3 = (0.5 - (2 - (3 * log - rho) * inverse) * inverse) * inverse
-    norm = pair_strength(exchange.mediator, jnp.zeros_like(exchange.mediator.mass))
-    part = norm / jnp.where(pairs > 0, pairs, 1.0)
-    return Rates(
-        y,
-        logarithms.log_share,
-        found,
-        f_zz(y),
-        2 * i1 - 2 * i2 + i3,
-        1 - log * inverse,
-        real,
-        wing,
-        wing * part,
-    )
+    return Rates(y, logarithms.log_share, found, f_zz(y), 2 * i1 - 2 * i2 + i3, 1 - log * inverse)
 
 
 def total(parts: Any) -> Any:
@@ -195,24 +184,24 @@ class Depths(NamedTuple):
     """and in Z′Z′."""
 
 
-def exchange_depth(exchange: Exchange, rates: Rates, i: int, j: int) -> tuple[Array, Array]:
+def exchange_depth(exchange: Exchange, rates: Rates, wings: Wings, i: int, j: int) -> tuple[Array, Array]:
     """The depth of state i on target j by two-neutrino final states without the s channel, and by Z′Z′."""
     unit = exchange.exchange_depth[j]
     f_t, f_i, f_n, f_tu = (part[j] for part in rates.exchanged)
-    pairs = exchange.lose_t[i, j] * (f_t + f_n) - 2 * exchange.lose_st[i, j] * rates.real[j] * f_i
+    pairs = exchange.lose_t[i, j] * (f_t + f_n) - 2 * exchange.lose_st[i, j] * wings.real[j] * f_i
     return unit * (pairs + exchange.lose_pair[i, j] * f_tu), unit * exchange.lose_pair[i, j] * rates.f_zz[j]
 
 
-def depths(exchange: Exchange, rates: Rates) -> Depths:
+def depths(exchange: Exchange, rates: Rates, wings: Wings) -> Depths:
     """Of the cells of a block."""
     even, other, pairs, bosons = [], [], [], []
     for i in range(3):
-        by_pairs, by_bosons = zip(*(exchange_depth(exchange, rates, i, j) for j in range(3)), strict=True)
+        by_pairs, by_bosons = zip(*(exchange_depth(exchange, rates, wings, i, j) for j in range(3)), strict=True)
         pairs.append(total(by_pairs))
         bosons.append(total(by_bosons))
         out = pairs[-1] + bosons[-1]
         wing, made = (
-            total([exchange.lose_s[i, j] * part[j] for j in range(3)]) for part in (rates.resonant, rates.neutrinos)
+            total([exchange.lose_s[i, j] * part[j] for j in range(3)]) for part in (wings.resonant, wings.neutrinos)
         )
         even.append(jnp.maximum(out + wing, 0.0))
         other.append(out + wing - made / exchange.branching)

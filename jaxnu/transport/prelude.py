@@ -27,7 +27,7 @@ from jaxnu.transport.line import depth_scale, path_factor, reduced_energy, reduc
 from jaxnu.transport.march import PowerWeights, State, Weights, kernel_sum
 from jaxnu.transport.mesh import Resolution, log_energy_nodes, shell_edges
 from jaxnu.transport.powers import POWERS
-from jaxnu.transport.tangents import Motion
+from jaxnu.transport.response_tangents import Motion
 from jaxnu.transport.thermal import mean_energies
 from jaxnu.universe import Universe
 

@@ -77,10 +77,11 @@ def _smooth(around: Exchange, universe: Universe, energy: Float[Array, "energy"]
     epsilon = reduced_energy(universe, jnp.log(energy))[None, :, None].astype(around.mass.dtype)
     places, strength = poles(around, epsilon), pairs(around, epsilon)
     near, far = (jax.tree.map(lambda x, cut=cut: x[..., cut], places) for cut in (slice(None, -1), slice(1, None)))
-    found = rates(around, epsilon, logarithms(around.mass / epsilon), strength, wings(around, near, far, strength))
+    found = rates(around.mass, epsilon, logarithms(around.mass / epsilon))
+    line = wings(around, near, far, strength)
 
     def depth(i, j):
-        return sum(exchange_depth(around, found, i, j)) + around.lose_s[i, j] * found.resonant[j]
+        return sum(exchange_depth(around, found, line, i, j)) + around.lose_s[i, j] * line.resonant[j]
 
     return jnp.stack([jnp.stack([depth(i, j) for j in range(3)]) for i in range(3)]).astype(energy.dtype)
 

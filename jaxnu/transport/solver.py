@@ -36,7 +36,7 @@ from jaxnu.transport import layout
 from jaxnu.transport.block import prepared
 from jaxnu.transport.coupled import Tally
 from jaxnu.transport.coupled_balances import coupled_balances
-from jaxnu.transport.coupled_block import coupled_cells, coupled_march
+from jaxnu.transport.coupled_block import coupled_block, coupled_march
 from jaxnu.transport.line import depth_scale
 from jaxnu.transport.mesh import Resolution
 from jaxnu.transport.prelude import Prelude, motion, prelude
@@ -74,8 +74,8 @@ def _coupled_values(universe: Universe, before: Prelude) -> Solution:
 
     def block(carry, step_and_nodes):
         (state, sums), (step, nodes) = carry, step_and_nodes
-        cells = coupled_cells(before.setting, step, nodes)
-        state, arrivals, tallies = coupled_march(before.setting, step, state, cells, nodes.weights)
+        cells = coupled_block(before.setting, step, nodes).cell
+        state, arrivals, tallies, _ = coupled_march(before.setting, step, state, cells, nodes.weights)
         sums, leaving = node_sums(step, sums, tallies)
         return (state, sums), (arrivals, leaving)
 

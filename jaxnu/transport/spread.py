@@ -35,8 +35,6 @@ class Spread(NamedTuple):
     """yB, B = 1/(1 + yx), at the daughter's y x, times depth."""
     struck_square: Float[Array, "target=3 row shell"]
     """yB², times depth."""
-    interference: Float[Array, "target=3 row shell"]
-    """−2 Re P"""
 
 
 # What of the number and of the energy loss of `base`, without and with p < 2, and of its product with p + 1 and p − 1
@@ -119,5 +117,4 @@ def spread(exchange: Exchange, rates: Rates, base, peaks: Peaks) -> Spread:
         2 / (2 + rates.y),
         unit * rates.y / (1 + rates.y),
         unit * rates.y / (1 + rates.y) ** 2,
-        -2 * rates.real,
     )

@@ -11,124 +11,22 @@ by what the direction does to its coefficients.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxnu.transport import layout
-from jaxnu.transport.block import Block, Setting, both_edges, detunings, fall_across, strength, target_depths
-from jaxnu.transport.layout import Nodes, diagonals, per_cell, row_of
-from jaxnu.transport.line import Line, crossing_slopes
+from jaxnu.transport.block import Block, Setting
+from jaxnu.transport.layout import Nodes, per_cell, row_of
 from jaxnu.transport.march import Drive, State, Weights, absorb, advance, source_drive
-from jaxnu.transport.response import (
-    Absorber,
-    Escape,
-    ShellResponse,
-    absorber,
-    box,
-    moment_slopes,
-    response,
-    thickness,
-    wing,
-    wing_escape_slopes,
-)
-from jaxnu.transport.staging import pushed, staged
-from jaxnu.transport.thermal import line_shape_slopes
+from jaxnu.transport.response import ShellResponse
+from jaxnu.transport.response_tangents import Motion, along, depth_slopes, shape_slopes, with_lightest
+from jaxnu.transport.staging import staged
 from jaxnu.transport.wavefront import Rows
 
 DIRECTIONS = ("ln κ", "lightest mass", "index", "ln r")
 """In which derivatives are carried."""
-
-
-class Motion(NamedTuple):
-    """What moves: α and its series with the lightest mass; ε₀ and weights of nodes; shares of sources."""
-
-    alpha: Float[Array, "target=3"]
-    series: tuple[Float[Array, "term target=3 1 edge"], ...]
-    epsilon: Float[Array, "*s node"]
-    """With the lightest mass."""
-    weights: Weights
-    """With the lightest mass and with the index, on a leading axis."""
-    shares: Float[Array, "pair=2 1 shell"]
-    """With the index."""
-
-
-def coordinate_slopes(setting: Setting, motion: Motion, epsilon: Float[Array, "length"]):
-    """The derivatives of `coordinates` by the lightest mass."""
-    shape = layout.ROWS + 1, setting.nearness.shape[0]
-    ratio = (motion.alpha[:, None] - setting.alpha[:, None] * (motion.epsilon / epsilon)[None, :]) / epsilon[None, :]
-    ratio = diagonals(ratio.astype(layout.PRECISION), *shape)
-    return diagonals(motion.epsilon.astype(layout.PRECISION), *shape)[None], ratio, -ratio
-
-
-def shape_slopes(line: Line, decline, v):
-    """`line_shape_slopes` along the derivative of v."""
-    return line_shape_slopes(jnp.abs(line.v), decline, line.shape, jnp.sign(line.v) * v)
-
-
-def step_slopes(setting: Setting, block: Block, line: Line, epsilon):
-    """The derivatives of `crossings` along those of the lines and of ε₀."""
-    slopes = crossing_slopes(block.crossing, *both_edges(block.line), block.fall, *both_edges(line))
-    return fall_across(setting, epsilon), slopes
-
-
-def _moving(kind: Any, **changes: Any) -> Any:
-    """Of all fields of `kind`, only some move."""
-    return kind(**{name: changes.get(name) for name in kind._fields})
-
-
-def _with_lightest(setting: Setting, motion: Motion, step: Int[Array, ""], nodes: Nodes, block: Block) -> Absorber:
-    """The derivative of the absorbers by the lightest mass."""
-    run, push = partial(staged, step), partial(pushed, step)
-    epsilon, ratio, offset = run(coordinate_slopes, setting, motion, nodes.epsilon)
-    v, _ = push(partial(detunings, setting), (block.epsilon, block.ratio, block.offset), (epsilon, ratio, offset))
-    shape = run(shape_slopes, block.line, block.decline, v)
-    depth = push(
-        partial(strength, setting),
-        (setting.series, block.line.v, block.epsilon, block.ratio),
-        (motion.series, v, epsilon, ratio),
-    )
-    line = Line(v, shape, depth)
-    fall, crossed = run(step_slopes, setting, block, line, epsilon)
-    targets = push(target_depths, (block.crossing, block.line, block.fall), (crossed, line, fall))
-    return push(partial(absorber, setting.couplings), (block.targets,), (targets,))
-
-
-def _depth_slopes(step: Int[Array, ""], block: Block) -> tuple[ShellResponse, Array]:
-    """τ d/dτ of the responses, all else in the absorbers as it is; and d/ds of the `wing_escape`."""
-    run, push, absorbers = partial(staged, step), partial(pushed, step), block.absorber
-    only_depth = _moving(Absorber, depth=absorbers.depth)
-    parts = run(moment_slopes, absorbers.depth, block.moments)
-    by_depth, by_share = run(wing_escape_slopes, absorbers.depth, block.wing.share, block.moments.lost, block.escape)
-    thick = push(thickness, (absorbers.depth,), (absorbers.depth,))
-    ends = push(wing, (absorbers,), (only_depth,))
-    boxes = push(
-        box,
-        (absorbers, block.thickness, block.wing, block.escape, block.moments.even),
-        (_moving(Absorber), thick, ends, _moving(Escape, value=by_depth), parts.even),
-    )
-    return push(response, (block.box, block.moments), (boxes, parts)), by_share
-
-
-def _shape_slopes(step: Int[Array, ""], block: Block, absorbers: Absorber, by_share: Array) -> ShellResponse:
-    """The derivative of the responses along that of the absorbers at fixed depths."""
-    push = partial(pushed, step)
-    absorbers = _moving(Absorber, **{**absorbers._asdict(), "depth": None})
-    ends = push(wing, (block.absorber,), (absorbers,))
-    boxes = push(
-        lambda absorbers, wing, escape: box(absorbers, block.thickness, wing, escape, block.moments.even),
-        (block.absorber, block.wing, block.escape),
-        (absorbers, ends, _moving(Escape, value=by_share * ends.share)),
-    )
-    return push(lambda box: response(box, block.moments), (block.box,), (boxes,))
-
-
-def lightest_response(block: Block, absorbers: Absorber, by_depth: ShellResponse, others: ShellResponse):
-    """The derivative of the responses by the lightest mass: a change of ln τ, and of all else."""
-    relative = absorbers.depth / jnp.where(block.absorber.depth > 1e-15, block.absorber.depth, 1.0)
-    return jax.tree.map(lambda depth, other: relative * depth + other, by_depth, others)
 
 
 def stacked(rows: list[Rows]) -> Rows:
@@ -144,7 +42,7 @@ def emissions(setting: Setting, rows: Rows):
     return into * fed[:1] + fractions * shares[:1], into * fed[1:] + fractions * shares[1:], entering, fed
 
 
-def response_drive(block: Block, changes: ShellResponse, even, tilted, entering) -> tuple[Array, Array]:
+def response_drive(changes: ShellResponse, even, tilted, entering) -> tuple[Array, Array]:
     """What a change of the responses makes absorbed (pair=2), and lost by each state (mass=3)."""
     lost = changes.lost * entering + changes.even_lost * even - changes.tilted_escape * tilted
     tilt = changes.entering_tilt * entering + changes.even_tilt * even + changes.tilted_tilt * tilted
@@ -161,7 +59,7 @@ def solved_drive(block: Block, absorbed, lost) -> Drive:
 def index_drive(setting: Setting, shares, block: Block) -> Drive:
     """What a change of the sources' shares drives."""
     fractions = per_cell(setting.fractions)
-    drive = source_drive(block.response, block.inverse, fractions, shares)
+    drive = source_drive(block.responses.response, block.inverse, fractions, shares)
     return drive._replace(gained=drive.gained + fractions * shares[:1])
 
 
@@ -224,14 +122,15 @@ def block_slopes(
     """The derivatives after a block of rows that has been solved."""
     run = partial(staged, step)
     met = run(stacked, rows)
-    by_depth, by_share = _depth_slopes(step, block)
-    absorbers = _with_lightest(setting, motion, step, nodes, block)
-    others = _shape_slopes(step, block, absorbers, by_share)
-    by_lightest = run(lightest_response, block, absorbers, by_depth, others)
+    absorbers, responses = block.lines.absorber, block.responses
+    by_depth, by_share = depth_slopes(step, absorbers, responses)
+    ways = with_lightest(setting, motion, step, nodes, block.lines)
+    others = shape_slopes(step, absorbers, responses, ways, by_share)
+    by_lightest = run(along, absorbers, ways, by_depth, others)
     even, tilted, entering, fed = run(emissions, setting, met)
     driven = []
     for changes in (by_depth, by_lightest):
-        parts = run(partial(response_drive, block), changes, even, tilted, entering)
+        parts = run(response_drive, changes, even, tilted, entering)
         driven.append(run(partial(solved_drive, block), *parts))
     driven.append(run(index_drive, setting, motion.shares, block))
     return march_slopes(setting, motion, step, slopes, block, met, tuple(driven), fed, nodes.weights)
