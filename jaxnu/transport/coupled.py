@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -19,9 +20,13 @@ from jaxnu.transport.spread import Spread
 
 
 class Moments(NamedTuple):
-    """Of what daughters come from: powers of x per daughter, and p = −1, 0, 1 of what strikes a relic."""
+    """Of what daughters come from: powers of x per daughter, and p = −1, 0, 1 of what strikes a relic.
+
+    `shared` are the first powers of what falls to daughters in the proportion P_i: from the s channel and Z′Z′.
+    """
 
     powers: Float[Array, "power daughter=3 *s"]
+    shared: Float[Array, "some=8 *s"]
     struck: Float[Array, "three=3 daughter=3 target=3 *s"]
     squares: Float[Array, "three=3 *s"]
 
@@ -33,15 +38,27 @@ class CoupledState(NamedTuple):
     moments: Moments
 
 
-def from_above(exchange: Exchange, spread: Spread, moments: Moments) -> Float[Array, "daughter=3 *s"]:
+def beside(factors: Float[Array, "..."], cells: Float[Array, "*s"]) -> Float[Array, "..."]:
+    """Factors that all cells share, beside arrays of cells."""
+    return factors.astype(cells.dtype).reshape(*factors.shape, *[1] * cells.ndim)
+
+
+def from_above(
+    exchange: Exchange, spread: Spread, into: Float[Array, "mass=3 *one"], moments: Moments
+) -> Float[Array, "daughter=3 *s"]:
     """What neutrinos of higher energies feed to a cell."""
-    powers, struck, squares = moments
+    powers, shared, struck, squares = moments
+    return total(list(powers)) + into * total(list(shared))[None] + struck_by_above(exchange, spread, struck, squares)
+
+
+def struck_by_above(exchange: Exchange, spread: Spread, struck, squares) -> Float[Array, "daughter=3 *s"]:
+    """Of that, relics that were struck."""
     strike = struck[0] - 2 * struck[1] + struck[2]
     square = 2 * squares[0] - 2 * squares[1] + squares[2]
-    return total(list(powers)) + total(
+    return total(
         [
             spread.struck[j][None] * strike[:, j]
-            + exchange.lose_s[:, j][:, None] * (spread.struck_square[j] * square)[None]
+            + beside(exchange.lose_s[:, j], square) * (spread.struck_square[j] * square)[None]
             for j in range(3)
         ]
     )
@@ -52,20 +69,25 @@ def applied(matrix: Float[Array, "row column *s"], states: Float[Array, "column 
     return total([matrix[:, i] * states[i][None] for i in range(matrix.shape[1])])
 
 
-def known(exchange: Exchange, cell: CoupledCell, moments: Moments, entering) -> Float[Array, "six=6 *s"]:
-    """What is fed but by what is fed itself."""
-    above = from_above(exchange, cell.spread, moments)
-    return applied(cell.entering, entering) + cell.sources + jnp.concatenate([above, jnp.zeros_like(above)])
+def fed(cell: CoupledCell, above: Float[Array, "mass=3 *s"], own: Float[Array, "six=6 *s"]) -> Float[Array, "six=6 *s"]:
+    """What every state is fed, evenly and with tilt: from above, evenly, and by the cell itself."""
+    known = [*(own[i] + above[i] for i in range(3)), *(own[i] for i in range(3, 6))]
+    return total([cell.inverse[:, i] * known[i][None] for i in range(6)])
 
 
-def solved(cell: CoupledCell, known: Float[Array, "six=6 *s"]) -> Float[Array, "six=6 *s"]:
-    """What every state is fed, evenly and with tilt."""
-    return applied(cell.inverse, known)
+def by_itself(cell: CoupledCell, entering: Float[Array, "mass=3 *s"]) -> Float[Array, "six=6 *s"]:
+    """What a cell is fed by what enters and by the sources."""
+    return applied(cell.entering, entering) + cell.sources
+
+
+def of_one(parts: Float[Array, "kind=4 mass=3 *s"], entering: Float[Array, "mass=3 *s"], fed: Float[Array, "six=6 *s"]):
+    """One of the parts of `Content`, without the sources'."""
+    return parts[ENTERING] * entering + parts[EVEN] * fed[:3] + parts[TILTED] * fed[3:]
 
 
 def within(parts: Float[Array, "kind=4 mass=3 *s"], entering: Float[Array, "mass=3 *s"], fed: Float[Array, "six=6 *s"]):
-    """One of the parts of `Content`."""
-    return parts[ENTERING] * entering + parts[EVEN] * fed[:3] + parts[TILTED] * fed[3:] + parts[SOURCES]
+    """The same with the sources'."""
+    return of_one(parts, entering, fed) + parts[SOURCES]
 
 
 def contained(cell: CoupledCell, fed: Float[Array, "six=6 *s"], entering):
@@ -95,53 +117,54 @@ class Tally(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What a node gives to moments, before it is spread over powers."""
+    """What a node gives to moments, before it is spread over powers; `exchanged` to p > 1 only."""
 
     forward: Float[Array, "daughter=3 *s"]
-    low: Float[Array, "daughter=3 target=3 *s"]
-    high: Float[Array, "daughter=3 target=3 *s"]
+    swapped: Float[Array, "daughter=3 target=3 *s"]
+    exchanged: Float[Array, "daughter=3 target=3 *s"]
     strike: Float[Array, "daughter=3 target=3 *s"]
     squares: Float[Array, "*s"]
-    shared: Float[Array, "power *s"]
+    shared: Float[Array, "some=8 *s"]
 
 
 def given(exchange: Exchange, spread: Spread, interference: Float[Array, "target=3 *s"], content, resonant) -> Given:
     """From contents (mass) and A."""
-
-    def beside(factors):
-        return factors.astype(content.dtype).reshape(*factors.shape, *[1] * (content.ndim - 1))
+    shaped = partial(beside, cells=resonant)
 
     def flavoured(factors):  # (daughter, target, …)
-        return total([beside(factors[i].T) * content[i][None, None] for i in range(3)])
+        return total([shaped(factors[i].T) * content[i][None, None] for i in range(3)])
 
-    swapped = flavoured(exchange.gain_tu) * spread.recoil[None]
     bosons = total(
-        [spread.bosons[:, j] * total(list(beside(exchange.lose_pair[:, j]) * content))[None] for j in range(3)]
+        [spread.bosons[:, j] * total(list(shaped(exchange.lose_pair[:, j]) * content))[None] for j in range(3)]
     )
-    kernel = beside(jnp.asarray([0.0, *KERNEL, *[0.0] * (USED - 4)]))
     return Given(
-        total([beside(exchange.lose_s[:, i]) * content[i][None] for i in range(3)]),
-        swapped,
-        swapped + flavoured(exchange.gain_st) * (interference * spread.inverse_rho_square)[None],
+        total([shaped(exchange.lose_s[:, i]) * content[i][None] for i in range(3)]),
+        flavoured(exchange.gain_tu) * spread.recoil[None],
+        flavoured(exchange.gain_st) * (interference * spread.inverse_rho_square)[None],
         flavoured(exchange.gain_su) * interference[None],
-        total(list(beside(exchange.charge) * content)),
-        jnp.concatenate([bosons + kernel * resonant[None], jnp.zeros_like(bosons[: POWERS.size - USED])]),
+        total(list(shaped(exchange.charge) * content)),
+        bosons + shaped(jnp.asarray(LINE)) * resonant[None],
     )
 
 
-def spread_out(spread: Spread, given: Given, into: Float[Array, "mass=3 *one"]) -> Moments:
+# The s channel's k_m among the shared powers; where there are powers of exchange; and p = −1 of what strikes relics.
+LINE = np.array([0.0, *KERNEL, *[0.0] * (USED - 4)])
+_HIGH, _FIRST = (POWERS > 1).astype(float), np.array([1.0, 0.0, 0.0])
+
+
+def spread_out(spread: Spread, given: Given) -> Moments:
     """What a node adds to the moments, before the weights of the way to the next one."""
-    low, high = given.low[None], given.high[None]
+    high = beside(jnp.asarray(_HIGH), given.forward)
     daughters = total(
         [
-            jnp.concatenate([spread.base[:3, j][:, None] * low[:, :, j], spread.base[3:, j][:, None] * high[:, :, j]])
+            spread.base[:, j][:, None] * (given.swapped[:, j][None] + high * given.exchanged[:, j][None])
             for j in range(3)
         ]
     )
-    first = jnp.asarray(np.array([1.0, 0.0, 0.0]).reshape(3, *[1] * (low.ndim - 1)), dtype=low.dtype)
     return Moments(
-        given.forward[None] * spread.forward[:, None] + into[None] * given.shared[:, None] + daughters,
-        given.strike[None] + first * low,
+        given.forward[None] * spread.forward[:, None] + daughters,
+        given.shared,
+        given.strike[None] + beside(jnp.asarray(_FIRST), given.strike) * given.swapped[None],
         jnp.broadcast_to(given.squares[None], (3, *given.squares.shape)),
     )
 
@@ -159,6 +182,6 @@ def carried(moments: Moments, added: Moments, weights: PowerWeights) -> Moments:
 
 def nothing(leaving: Float[Array, "mass=3 edge"]) -> CoupledState:
     """The state before the first node: no moments."""
-    shapes = (POWERS.size, 3), (3, 3, 3), (3,)
+    shapes = (POWERS.size, 3), (USED,), (3, 3, 3), (3,)
     shells = leaving.shape[1] - 1
     return CoupledState(leaving, Moments(*(jnp.zeros((*shape, shells), layout.PRECISION) for shape in shapes)))

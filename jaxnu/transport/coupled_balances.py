@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnu.mediators import neutrino_branching
+from jaxnu.transport.boson_pairs import USED
 from jaxnu.transport.coupled import CoupledState, Tally
 from jaxnu.transport.powers import POWERS
 from jaxnu.transport.prelude import Prelude
@@ -36,6 +37,7 @@ def _below(before: Prelude, state: CoupledState) -> tuple[Array, Array]:
     assert exchange is not None
     moments = jax.tree.map(lambda x: x.astype(dtype), state.moments)
     powers = jnp.sum(moments.powers, axis=(1, 2))
+    powers = powers.at[:USED].add(jnp.sum(before.setting.into) * jnp.sum(moments.shared, axis=1))
     energy = jnp.sum(powers / jnp.asarray(POWERS + 2, dtype=dtype))
     number = jnp.sum(powers[1:] / jnp.asarray(POWERS[1:] + 1, dtype=dtype))
     # What strikes relics is no sum of powers: by quadrature over u = E/E₀, dense at small ones.

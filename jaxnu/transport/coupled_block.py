@@ -13,8 +13,8 @@ from jaxnu.channels import logarithms
 from jaxnu.transport import coupled, coupled_cell, layout
 from jaxnu.transport.block import Lines, Responses, Setting, both_edges, lines_of, responses_of, shares_of
 from jaxnu.transport.coupled import CoupledState, Moments
-from jaxnu.transport.coupled_cell import CoupledCell, OwnSums
-from jaxnu.transport.exchange import Depths, Rates, Wings, depths, pairs, poles, rates, wings
+from jaxnu.transport.coupled_cell import Content, CoupledCell, OwnSums
+from jaxnu.transport.exchange import Depths, Poles, Rates, Wings, depths, pairs, poles, rates, wings
 from jaxnu.transport.layout import Nodes, diagonals
 from jaxnu.transport.march import PowerWeights, kernel_sum
 from jaxnu.transport.response import Absorber, with_even
@@ -28,6 +28,8 @@ class CoupledBlock(NamedTuple):
     edges: Float[Array, "1 row edge"]
     epsilon: Float[Array, "1 row shell"]
     lines: Lines
+    poles: Poles
+    pairs: Float[Array, "target=3 row shell"]
     rates: Rates
     wings: Wings
     depths: Depths
@@ -40,6 +42,8 @@ class CoupledBlock(NamedTuple):
     own_sums: OwnSums
     own_feeding: Float[Array, "daughter=3 mass=3 row shell"]
     by_line: Float[Array, "daughter=3 row shell"]
+    emitted: Float[Array, "pair=2 mass=3 row shell"]
+    contents: Content
     cell: CoupledCell
 
 
@@ -52,8 +56,8 @@ def coupled_block(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
     edges = diagonals(nodes.epsilon, layout.ROWS + 1, shells + 1)[None].astype(layout.PRECISION)
     epsilon = diagonals(nodes.epsilon[1:], layout.ROWS, shells)[None].astype(layout.PRECISION)
     logs = run(lambda epsilon: logarithms(exchange.mass / epsilon), epsilon)
-    ends = both_edges(run(poles, exchange, edges))
-    line = run(wings, exchange, *ends, run(pairs, exchange, epsilon))
+    places, strength = run(poles, exchange, edges), run(pairs, exchange, epsilon)
+    line = run(wings, exchange, *both_edges(places), strength)
     found = run(rates, exchange.mass, epsilon, logs)
     smooth = run(depths, exchange, found, line)
     absorbers = run(with_even, lines.absorber, smooth.even)
@@ -87,8 +91,24 @@ def coupled_block(setting: Setting, step: Int[Array, ""], nodes: Nodes) -> Coupl
         smooth.pairs,
         smooth.bosons,
     )
-    stages = edges, epsilon, lines, found, line, smooth, absorbers, responses, base, by_sums, ends, own, own_sums
-    stages += own_feeding, by_line
+    stages = (
+        edges,
+        epsilon,
+        lines,
+        places,
+        strength,
+        found,
+        line,
+        smooth,
+        absorbers,
+        responses,
+        base,
+        by_sums,
+        ends,
+        own,
+        own_sums,
+    )
+    stages += own_feeding, by_line, emitted, contents
     return CoupledBlock(*stages, cell)
 
 
@@ -117,13 +137,17 @@ def coupled_march(
     def given(cell, content, resonant):
         return coupled.given(exchange, cell.spread, cell.interference, content, resonant)
 
+    def fed_by(cell, moments, entering):
+        above = coupled.from_above(exchange, cell.spread, into, moments)
+        return above, coupled.by_itself(cell, entering)
+
     def carried(cell, moments, given, weights):
-        return coupled.carried(moments, coupled.spread_out(cell.spread, given, into), weights)
+        return coupled.carried(moments, coupled.spread_out(cell.spread, given), weights)
 
     arrivals, tallies, rows = [], [], []
     for row in range(layout.ROWS):
         entering = state.leaving[:, 1:].astype(layout.PRECISION)
-        fed = run(coupled.solved, row, run(partial(coupled.known, exchange), row, state.moments, entering))
+        fed = run(coupled.fed, row, *run(fed_by, row, state.moments, entering))
         content, resonant, leaving, tally = run(coupled.contained, row, fed, entering)
         now = jax.tree.map(lambda x: x.astype(layout.PRECISION), layout.weights_of_row(row, shells, weights))
         moments = run(carried, row, state.moments, run(given, row, content, resonant), now)

@@ -139,7 +139,7 @@ def motion(universe: Universe, resolution: Resolution, before: Prelude) -> tuple
 
     def weights(x, index):
         moved = eqx.tree_at(lambda s: s.index, spectrum, index)
-        return march_weights(x, moved.log_flux(x))
+        return (march_weights if before.setting.exchange is None else power_weights)(x, moved.log_flux(x))
 
     def shares(index):
         moved = eqx.tree_at(lambda u: u.source.spectrum.index, universe, index)

@@ -105,10 +105,15 @@ def depth_slopes(step: Int[Array, ""], absorbers: Absorber, responses: Responses
 
 
 def shape_slopes(
-    step: Int[Array, ""], absorbers: Absorber, responses: Responses, ways: Absorber, by_share: Array
+    step: Int[Array, ""],
+    absorbers: Absorber,
+    responses: Responses,
+    ways: Absorber,
+    by_share: Array,
+    many: bool = False,
 ) -> ShellResponse:
-    """The derivative of the responses along that of the absorbers, `ways`, at fixed depths."""
-    push = partial(pushed, step)
+    """The derivative of the responses along `ways` of the absorbers (many: on a leading axis), at fixed depths."""
+    push = partial(pushed, step, many=many)
     parts, thick, wings, escape, boxes, _ = responses
     ways = moving(Absorber, **{**ways._asdict(), "depth": None})
     ends = push(wing, (absorbers,), (ways,))

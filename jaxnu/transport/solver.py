@@ -37,9 +37,10 @@ from jaxnu.transport.block import prepared
 from jaxnu.transport.coupled import Tally
 from jaxnu.transport.coupled_balances import coupled_balances
 from jaxnu.transport.coupled_block import coupled_block, coupled_march
+from jaxnu.transport.coupled_tangents import COUPLED_DIRECTIONS, coupled_motion, coupled_slopes
 from jaxnu.transport.line import depth_scale
 from jaxnu.transport.mesh import Resolution
-from jaxnu.transport.prelude import Prelude, motion, prelude
+from jaxnu.transport.prelude import Prelude, motion, prelude, setting
 from jaxnu.transport.solution import Solution, balances
 from jaxnu.transport.tangents import DIRECTIONS, block_slopes
 from jaxnu.transport.wavefront import absorbed_and_fed, march, node_sums
@@ -109,6 +110,34 @@ def _with_slopes(universe: Universe, resolution: Resolution) -> tuple[Solution, 
     return _solution(universe, before, state, ratio, sums), slopes, velocity
 
 
+@partial(jax.jit, static_argnums=1)
+def _coupled_with_slopes(universe: Universe, resolution: Resolution) -> tuple[Solution, Array, Array]:
+    """The same with all channels, in the `COUPLED_DIRECTIONS`."""
+    before = prelude(universe, resolution)
+    moving, velocity = motion(universe, resolution, before)
+    moving = coupled_motion(universe, moving, before.one_plus_z, setting)
+
+    def block(carry, xs):
+        (state, sums, slopes), (step, nodes, epsilon, weights) = carry, xs
+        cells = coupled_block(before.setting, step, nodes)
+        state, arrivals, tallies, rows = coupled_march(before.setting, step, state, cells.cell, nodes.weights)
+        sums, leaving = node_sums(step, sums, tallies)
+        here = moving._replace(resonance=moving.resonance._replace(epsilon=epsilon, weights=weights))
+        slopes, derivatives = coupled_slopes(before.setting, here, step, nodes, cells, rows, slopes)
+        return (state, sums, slopes), (arrivals, leaving, derivatives)
+
+    shells = before.setting.nearness.size - 1
+    sums = jnp.zeros((len(Tally._fields), shells + layout.ROWS - 1), dtype=before.log_energy.dtype)
+    slopes = jax.tree.map(
+        lambda part: jnp.zeros((len(COUPLED_DIRECTIONS), *part.shape), layout.PRECISION), before.start
+    )
+    xs = *_steps(before), moving.resonance.epsilon, moving.resonance.weights
+    (state, _, _), (ratio, tally, slopes) = jax.lax.scan(block, (before.start, sums, slopes), xs)
+    kept = coupled_balances(universe, before, Tally(*_by_node(before, tally)), state)
+    solution = Solution(before.log_energy, before.log_free, _by_node(before, ratio), *kept)
+    return solution, _by_node(before, slopes).astype(before.log_energy.dtype), velocity
+
+
 def _steps(before: Prelude):
     """What a scan over blocks of rows goes through: their numbers, and the nodes that they see."""
     return jnp.arange(before.seen.epsilon.shape[0]), before.seen
@@ -161,42 +190,49 @@ def _propagated_jvp(resolution: Resolution, primals: tuple, tangents: tuple) -> 
 
 
 def _beyond_directions(universe: Universe, moves: Any) -> bool:
-    """Whether leaves move that act by more than κ, r, the resonances' energies, the lightest mass and the index."""
-    if not isinstance(universe.source.spectrum, PowerLaw) or universe.mediator.channels != "narrow":
+    """Whether leaves move that act by more than the `DIRECTIONS`, amplitude and the resonances' energies."""
+    if not isinstance(universe.source.spectrum, PowerLaw):
         return True
     mediator, spectrum = moves.mediator, moves.source.spectrum
-    covered = [mediator.mass, mediator.coupling, mediator.prefactor, mediator.dark_coupling, mediator.dark_mass]
-    covered += [moves.neutrinos.lightest, moves.relics.overdensity, moves.cosmology.h]
-    covered += [spectrum.amplitude, spectrum.index]
+    covered = [mediator.mass, mediator.coupling, moves.neutrinos.lightest, spectrum.amplitude, spectrum.index]
+    if universe.mediator.channels == "narrow":
+        covered += [mediator.prefactor, mediator.dark_coupling, mediator.dark_mass]
+        covered += [moves.relics.overdensity, moves.cosmology.h]
     return sum(jax.tree.leaves(moves)) > sum(covered)
 
 
 def _along(universe: Universe, resolution: Resolution, way: Any) -> tuple[Solution, Solution]:
     """The solution and its derivative along `way`."""
-    solution, *motions = _with_slopes(universe, resolution)
+    slopes = _with_slopes if universe.mediator.channels == "narrow" else _coupled_with_slopes
+    solution, *motions = slopes(universe, resolution)
     return solution, _derivative(universe, way, solution, *motions)
 
 
 @jax.jit
 def _derivative(universe: Universe, way: Any, solution: Solution, slopes: Array, velocity: Array) -> Solution:
     """What `_with_slopes` says along `way`; the balances, which are errors, count as constant."""
-    (depth, branching), (depth_slope, branching_slope) = jax.jvp(
-        lambda u: (depth_scale(u), neutrino_branching(u.mediator)), (universe,), (way,)
-    )
-    coupled = depth > 0
-    along = (
-        jnp.where(coupled, depth_slope / jnp.where(coupled, depth, 1.0), 0.0),
-        way.neutrinos.lightest,
-        way.source.spectrum.index,
-        branching_slope / branching,
-    )
+    common = way.neutrinos.lightest, way.source.spectrum.index
+    if universe.mediator.channels == "narrow":
+        (depth, branching), (depth_slope, branching_slope) = jax.jvp(
+            lambda u: (depth_scale(u), neutrino_branching(u.mediator)), (universe,), (way,)
+        )
+        along = _relative(depth, depth_slope), *common, branching_slope / branching
+    else:
+        mediator, moved = universe.mediator, way.mediator
+        along = moved.mass / mediator.mass, _relative(mediator.coupling, moved.coupling), *common
     ratio = jnp.tensordot(jnp.stack(along), slopes, 1)
-    # At fixed κ a heavier Z′ shifts the energy axis.
+    # A heavier Z′ shifts the energy axis.
     log_energy = 2 * way.mediator.mass / universe.mediator.mass + velocity * way.neutrinos.lightest
     spectrum, moved = universe.source.spectrum, way.source.spectrum
     _, log_free = jax.jvp(lambda s, x: s.log_flux(x), (spectrum, solution.log_energy), (moved, log_energy))
     nothing = jnp.zeros_like(solution.energy_balance)
     return Solution(log_energy, log_free, ratio, nothing, nothing)
+
+
+def _relative(value: Array, slope: Array) -> Array:
+    """The slope of ln(value), 0 for none: nothing then depends on it to first order."""
+    present = value > 0
+    return jnp.where(present, slope / jnp.where(present, value, 1.0), 0.0)
 
 
 @full_precision  # outside of jit, so that callers of any precision share what is compiled

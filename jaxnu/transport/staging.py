@@ -27,8 +27,8 @@ def staged(step: Int[Array, ""], stage: Callable[..., Any], *arguments: Any) -> 
     return jax.lax.cond(step >= 0, stage, nothing, *arguments)
 
 
-def pushed(step: Int[Array, ""], stage: Callable[..., Any], primals: tuple, tangents: tuple) -> Any:
-    """The derivative of a stage along `tangents`; None stands for what does not move."""
+def pushed(step: Int[Array, ""], stage: Callable[..., Any], primals: tuple, tangents: tuple, many: bool = False) -> Any:
+    """The derivative of a stage along `tangents`, or along `many` on a leading axis; None is for what does not move."""
     leaves, structure = jax.tree.flatten(primals)
     ways = structure.flatten_up_to(tangents)
 
@@ -42,6 +42,10 @@ def pushed(step: Int[Array, ""], stage: Callable[..., Any], primals: tuple, tang
             )
 
         start = [leaf for leaf, way in zip(leaves, ways, strict=True) if way is not None]
-        return jax.jvp(of_moving, start, moving)[1]
+
+        def along(moving):
+            return jax.jvp(of_moving, start, moving)[1]
+
+        return jax.vmap(along)(moving) if many else along(moving)
 
     return staged(step, derivative, leaves, [way for way in ways if way is not None])
