@@ -458,7 +458,7 @@ def test_bad_models_are_refused():
 @pytest.fixture(scope="module")
 def real():
     """Cascades and tracks on a coarse mesh, and what the model and its terms say at given values."""
-    model = posterior(default_prior, load(CASCADES), load(TRACKS), resolution=SMALL)
+    model = posterior(partial(default_prior, channels="narrow"), load(CASCADES), load(TRACKS), resolution=SMALL)
 
     def at(values):
         trace = numpyro.handlers.trace(numpyro.handlers.substitute(numpyro.handlers.seed(model, 0), values)).get_trace()
