@@ -1,9 +1,9 @@
 """Errors over random points of the default prior, as a table: python benchmarks/box.py
 
-The narrow resonance only: the largest error of the flux in third-of-a-decade bins from 10 TeV to 10 PeV against `Resolution(960, 256)`, which the
-brute-force solver of the tests confirms to 0.01 % where more than a tenth arrives and to 0.1 % elsewhere. Bins where
-more and where less than a tenth of the free flux arrives are apart, and so are star formation and sources at one
-redshift (0.1 to 5).
+The largest error of the flux with the narrow resonance only, in third-of-a-decade bins from 10 TeV to 10 PeV, against
+`Resolution(960, 256)`, which the brute-force solver of the tests confirms to 0.01 % where more than a tenth arrives and
+to 0.1 % elsewhere. Bins where more and where less than a tenth of the free flux arrives are apart, and so are star
+formation and sources at one redshift (0.1 to 5).
 """
 
 import argparse

@@ -1,10 +1,11 @@
 """The posterior by chains against two ways without chains, as a table: python benchmarks/truth.py
 
-Cascades + tracks and the default prior, with the narrow resonance only. `grid` is direct integration of likelihood × prior over the five parameters:
-mid-points of equal cells in ln m_Z′, ln g′, ln m_lightest and γ, and of 200 cells in A, in which the flux is linear.
-`importance` is `jaxnu.evidence`. Printed are quantiles of the grid and the differences of the others from them, in
-units of half the central 68 % interval, and ln Z of all. Chains run on the default mesh, as `jaxnu posterior` does; for
-the others that of `Resolution.fast()` will do, whose ln L is off by 0.02 (standard deviation over the posterior).
+Cascades + tracks and the default prior, with the narrow resonance only. `grid` is direct integration of likelihood ×
+prior over the five parameters: mid-points of equal cells in ln m_Z′, ln g′, ln m_lightest and γ, and of 200 cells in A,
+in which the flux is linear. `importance` is `jaxnu.evidence`. Printed are quantiles of the grid and the differences of
+the others from them, in units of half the central 68 % interval, and ln Z of all. Chains run on the default mesh, as
+`jaxnu posterior` does; for the others that of `Resolution.fast()` will do, whose ln L is off by 0.02 (standard
+deviation over the posterior).
 """
 
 import argparse
