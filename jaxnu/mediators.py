@@ -21,7 +21,7 @@ class LmuLtau(eqx.Module):
     those that neutrinos scatter by: "all" 2→2 processes (`jaxnu.channels`); "breit-wigner", the s channel alone;
     "narrow", its resonance as a δ function (`jaxnu.narrow_width_error`).
     Raises ValueError for a non-positive mass, negative couplings or dark mass, charges that are not Hermitian, unknown
-    channels, and a prefactor with all of them.
+    channels, and a prefactor other than 1 with `channels="all"`.
     """
 
     mass: Float[Array, ""] = param("mass of the Z′", "MeV")
@@ -101,7 +101,7 @@ def cross_section(mediator: LmuLtau, s: Float[Array, "*s"], coupling_squared: Fl
     """Breit–Wigner σ_ij(s) in MeV⁻², for s in MeV² and |q_ij|² = `coupling_squared`.
 
     σ_ij = 2π |q_ij|² g′² (1/π)(s/m²) mΓ_tot/[(s − m²)² + m²Γ_tot²], which is (1/6π)|q_ij|² g′⁴ s/[…] for Γ_tot = Γ_νν
-    (1409.4180 eq. 3); times `prefactor`. Propagation uses its narrow limit 2π|q_ij|² g′² δ(s − m²).
+    (1409.4180 eq. 3); times `prefactor`. Its limit 2π|q_ij|² g′² δ(s − m²) is `channels="narrow"`.
     """
     m2 = mediator.mass**2
     width = neutrino_width(mediator) + charged_lepton_width(mediator) + dark_width(mediator)
