@@ -517,4 +517,4 @@ def test_fit_of_real_points(real):
 
 def test_results_are_plain_data(best):
     assert dataclasses.is_dataclass(best)
-    assert "Δχ²" in best.summary() and "MeV" in best.summary()
+    assert "Δχ²" in best.summary() and "MeV" in best.summary() and "\nChannels: all." in best.summary()
