@@ -260,7 +260,7 @@ class Displaced(eqx.Module):
 
 
 def test_a_rough_mesh_guides_but_does_not_decide():
-    model = posterior(default_prior, Displaced())
+    model = posterior(partial(default_prior, channels="narrow"), Displaced())
     found = sample(model, jax.random.key(2), warmup=30, draws=400, sweep=256, jumps=4, progress=False)
     effective = diagnostics(found).ess_bulk["index"]
     assert effective > 300
