@@ -47,7 +47,7 @@ def universe():
     """The comparison's universe, with a vector."""
     mixing = jaxnu.Mixing(*np.sin(ANGLES) ** 2, np.radians(DELTA_DEGREES), *SPLITTINGS)
     return jaxnu.Universe(
-        jaxnu.LmuLtau(MASS, COUPLING, charges=(0.0, 0.0, 1.0)),
+        jaxnu.LmuLtau(MASS, COUPLING, charges=(0.0, 0.0, 1.0), channels="narrow"),
         jaxnu.Neutrinos.from_sum(TOTAL, mixing=mixing),
         jaxnu.Source(jaxnu.PowerLaw(1.0, GAMMA), jaxnu.SmoothStarFormation()),
         jaxnu.Relics(WARM, overdensity(WARM)),

@@ -83,9 +83,9 @@ def compiled(function: Callable, *arguments: object) -> tuple[jax.stages.Compile
 
 
 def universe(theta: jax.Array) -> jaxnu.Universe:
-    """The universe at θ = (ln m_Z′, ln g′, m_lightest, γ)."""
+    """The universe at θ = (ln m_Z′, ln g′, m_lightest, γ), with the resonance that the brute-force solver knows."""
     return jaxnu.Universe(
-        jaxnu.LmuLtau(jnp.exp(theta[0]), jnp.exp(theta[1])),
+        jaxnu.LmuLtau(jnp.exp(theta[0]), jnp.exp(theta[1]), channels="narrow"),
         jaxnu.Neutrinos(theta[2], mixing="nufit-5.0"),
         jaxnu.Source(jaxnu.PowerLaw(1.0, theta[3]), jaxnu.StarFormation()),
     )

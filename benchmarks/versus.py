@@ -69,11 +69,14 @@ def work(mesh: list[str]) -> None:
     terms = [jaxnu.load("icecube-cascades-6yr"), jaxnu.load("icecube-tracks-9.5yr")]
     point = tuple(map(jnp.asarray, (6.5, 5e-4, 0.0218, 1.5, 2.5)))
 
+    # Earlier versions know the narrow resonance only.
+    narrow = {"channels": "narrow"} if "channels" in jaxnu.LmuLtau.__dataclass_fields__ else {}
+
     def universe(mass, coupling, lightest, amplitude, index, ordering="normal", spectrum=None, z=None, **relics):
         evolution = jaxnu.StarFormation() if z is None else jaxnu.SingleRedshift(z)
         source = jaxnu.Source(spectrum or jaxnu.PowerLaw(amplitude, index), evolution)
         neutrinos = jaxnu.Neutrinos(lightest, ordering)
-        return jaxnu.Universe(jaxnu.LmuLtau(mass, coupling), neutrinos, source, jaxnu.Relics(**relics))
+        return jaxnu.Universe(jaxnu.LmuLtau(mass, coupling, **narrow), neutrinos, source, jaxnu.Relics(**relics))
 
     def flux(**options):
         return jax.jit(lambda *at: jaxnu.binned_flux(universe(*at, **options), edges, resolution))

@@ -20,6 +20,7 @@ from .inference import nested as nested
 from .inference import posterior as posterior
 from .inference import sample as sample
 from .mediators import LmuLtau as LmuLtau
+from .narrow import narrow_width_error as narrow_width_error
 from .neutrinos import Mixing as Mixing
 from .neutrinos import Neutrinos as Neutrinos
 from .relics import Relics as Relics

@@ -18,10 +18,10 @@ class LmuLtau(eqx.Module):
     `charges` is Q in (e, μ, τ): three diagonal entries, (0, 1, −1) for L_μ−L_τ, or any Hermitian 3×3 matrix.
     `dark_coupling` g_χ and `dark_mass` m_χ (MeV) open Z′ → χχ̄ (2302.03571 eq. 18–19). `prefactor` multiplies the cross
     section: 1 is 1/(6π) (1409.4180 eq. 3), 4 is the 2/(3π) of 2302.03571 eq. 5 and 2406.19968 eq. 2. `channels` are
-    those that neutrinos scatter by: "narrow", the resonance as a δ function; "breit-wigner", with its wings; "all",
-    with exchange and Z′ pairs, too (`jaxnu.channels`).
+    those that neutrinos scatter by: "all" 2→2 processes (`jaxnu.channels`); "breit-wigner", the s channel alone;
+    "narrow", its resonance as a δ function (`jaxnu.narrow_width_error`).
     Raises ValueError for a non-positive mass, negative couplings or dark mass, charges that are not Hermitian, unknown
-    channels, and a prefactor with all of them.
+    channels, and a prefactor other than 1 with `channels="all"`.
     """
 
     mass: Float[Array, ""] = param("mass of the Z′", "MeV")
@@ -30,7 +30,7 @@ class LmuLtau(eqx.Module):
     dark_mass: Float[Array, ""] = param("mass of the dark fermion", "MeV", default=0.0)
     charges: Inexact[Array, "..."] = param("charge matrix Q in (e, μ, τ)", default=(0.0, 1.0, -1.0))
     prefactor: Float[Array, ""] = param("cross section / [(1/6π) form]", default=1.0)
-    channels: str = eqx.field(static=True, default="narrow")
+    channels: str = eqx.field(static=True, default="all")
 
     def __check_init__(self) -> None:
         require(self.mass > 0, f"mass of the Z′ must be positive (MeV), got {self.mass}")
@@ -101,7 +101,7 @@ def cross_section(mediator: LmuLtau, s: Float[Array, "*s"], coupling_squared: Fl
     """Breit–Wigner σ_ij(s) in MeV⁻², for s in MeV² and |q_ij|² = `coupling_squared`.
 
     σ_ij = 2π |q_ij|² g′² (1/π)(s/m²) mΓ_tot/[(s − m²)² + m²Γ_tot²], which is (1/6π)|q_ij|² g′⁴ s/[…] for Γ_tot = Γ_νν
-    (1409.4180 eq. 3); times `prefactor`. Propagation uses its narrow limit 2π|q_ij|² g′² δ(s − m²).
+    (1409.4180 eq. 3); times `prefactor`. Its limit 2π|q_ij|² g′² δ(s − m²) is `channels="narrow"`.
     """
     m2 = mediator.mass**2
     width = neutrino_width(mediator) + charged_lepton_width(mediator) + dark_width(mediator)

@@ -22,7 +22,7 @@ NAMES = ("ln_mass", "ln_coupling", "ln_lightest", "gamma")
 def log_flux(theta, evolution, resolution=DEFAULT):
     """ln of the flux in each bin summed over states, over 10⁻¹⁸, at (ln m_Z′, ln g′, m_lightest, γ)."""
     universe = jaxnu.Universe(
-        jaxnu.LmuLtau(jnp.exp(theta[0]), jnp.exp(theta[1])),
+        jaxnu.LmuLtau(jnp.exp(theta[0]), jnp.exp(theta[1]), channels="narrow"),
         jaxnu.Neutrinos(theta[2], mixing="nufit-5.0"),
         jaxnu.Source(jaxnu.PowerLaw(1.0, theta[3]), evolution),
     )
@@ -120,7 +120,7 @@ def test_cold_targets():
     neutrinos = jaxnu.Neutrinos.from_sum(0.1, mixing="nufit-5.0")
 
     def flux(coupling):
-        universe = jaxnu.Universe(jaxnu.LmuLtau(6.5, coupling), neutrinos, source, relics)
+        universe = jaxnu.Universe(jaxnu.LmuLtau(6.5, coupling, channels="narrow"), neutrinos, source, relics)
         return jnp.sum(jaxnu.flux_at_earth(universe, 1e3 * TEV, jaxnu.Resolution(960, 256)), axis=0)
 
     for _, coupling, expected in COLD:

@@ -137,7 +137,7 @@ def test_unitarity_on_resonance(coupling):
 
 def test_narrow_limit():
     """∫ σ_s ds → 2π|q|²g′², and the cross section is the Breit–Wigner of `mediators`, prefactor and dark width too."""
-    u = universe(coupling=1e-3, prefactor=4.0, dark_coupling=2e-3)
+    u = universe(coupling=1e-3, prefactor=4.0, dark_coupling=2e-3, channels="narrow")
     couplings = charge_couplings(u.neutrinos, u.mediator.charges)
     gamma = float(channels.relative_width(u.mediator))
     edge = np.arctan(1e4)

@@ -24,6 +24,7 @@ SMALL = {
     "mesh": SMALL_MESH,
     "sampling": {"chains": 2, "warmup": 15, "draws": 15, "block": 5, "sweep": 32, "bands": 20},
     "search": {"sweep": 8, "starts": 2, "steps": 2},
+    "model": {"channels": "narrow"},
 }
 
 
@@ -125,7 +126,7 @@ def test_settings_survive_toml(command, tmp_path):
 def test_spectrum_without_interactions_is_the_power_law(run):
     code, said, complaint = run(*spectrum("--coupling", "0", "--amplitude", "2", "--index", "2.2"))
     assert (code, complaint) == (0, "")
-    assert "jaxnu-spectrum" in said
+    assert "jaxnu-spectrum" in said and "\nChannels: all.\n" in said
     table = np.loadtxt("jaxnu-spectrum/spectrum.csv", delimiter=",", skiprows=1)
     assert table.shape == (20, 7)
     expected = 2e-18 * (table[:, 0] / 1e5) ** -2.2
@@ -155,12 +156,15 @@ def test_configuration_of_a_run_reproduces_it_and_directories_are_respected(run)
 
 
 def test_fit_writes_its_numbers_and_says_that_quick_is_a_demonstration(run):
-    Path("small.toml").write_text(tomli_w.dumps({"quick": True, "mesh": SMALL_MESH, "search": SMALL["search"]}))
+    Path("small.toml").write_text(
+        tomli_w.dumps({"quick": True, **{name: SMALL[name] for name in ("mesh", "search", "model")}})
+    )
     code, said, _ = run("fit", "--config", "small.toml", "--output", "fit")
     assert code == 0
     assert "Best fit: m_Z′ =" in said and "best power law" in said and "demonstration" in said
+    assert said.count("Channels: narrow. The narrow width leaves out wings and exchange: at m_Z′ = 1 MeV") == 1
     found = read_toml(Path("fit/fit.toml"), "fit")
-    assert found["points"] == 16
+    assert found["points"] == 16 and found["channels"] == "narrow"
     assert found["power_law"]["chi2"] - found["chi2"] == pytest.approx(found["comparison"]["delta_chi2"])
     assert Path("fit/spectrum.png").stat().st_size > 10_000
 

@@ -17,6 +17,7 @@ SMALL = {
     "axes": {"mass": [2.0, 12.0, 4], "coupling": [1e-4, 1e-2, 4]},
     "data": {"sets": ["icecube-cascades-6yr"]},
     "scan": {"chunk": 8},
+    "model": {"channels": "narrow"},
 }
 
 
@@ -37,7 +38,9 @@ def test_a_sweep_leaves_a_store_a_map_and_its_configuration(run, swept):
         assert data["log_likelihood"].dims == ("mass", "coupling") and bool((data["status"] == 1).all())
         np.testing.assert_allclose(data["mass"], np.geomspace(2, 12, 4))
         assert data["mass"].attrs["units"] == "MeV" and "[mesh]\nnodes = 60" in data.attrs["settings"]
-    assert "16 of 16 points are in run/scan.zarr" in (swept / "summary.txt").read_text()
+    said = (swept / "summary.txt").read_text()
+    assert "16 of 16 points are in run/scan.zarr" in said
+    assert "Channels: narrow." in said and "at m_Z′ = 2 MeV and g′ = 0.01 that changes" in said
     shutil.copytree(swept, "run")
     code, _, complaint = run("sweep", "--config", "run/config.toml", "--output", "run")
     assert code == 2 and "holds a finished run" in complaint
@@ -93,7 +96,7 @@ def test_points_of_a_file(run):
     Path("scan.toml").write_text(tomli_w.dumps({"mesh": SMALL["mesh"], "data": SMALL["data"]}))
     words = ("--design", "list", "--file", "points.csv", "--quantity", "log-likelihood", "--quiet")
     code, said, _ = run("sweep", "--config", "scan.toml", *words)
-    assert code == 0 and "3 of 3 points" in said
+    assert code == 0 and "3 of 3 points" in said and "Channels: all.\n" in said
     with xr.open_zarr("jaxnu-sweep/scan.zarr") as data:
         np.testing.assert_array_equal(data["mass"], [3, 6, 6])
         assert bool(np.isfinite(data["log_likelihood"]).all())

@@ -24,7 +24,7 @@ SMALL = Resolution(60, 8)
 
 def build(coupling=5e-4, index=2.5, flavour="equal", evolution=None):
     source = Source(PowerLaw(1.5, index), evolution or StarFormation(), flavour)
-    return Universe(LmuLtau(10.0, coupling), Neutrinos(0.02), source)
+    return Universe(LmuLtau(10.0, coupling, channels="narrow"), Neutrinos(0.02), source)
 
 
 def binned(universe, edges):

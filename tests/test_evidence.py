@@ -93,7 +93,7 @@ SMALL = Resolution(40, 4)
 @pytest.fixture(scope="module")
 def calibrated():
     """Posteriors of 24 simulated data sets, on a mesh that is coarse for the simulation and the fit alike."""
-    model = posterior(default_prior, load("icecube-tracks-9.5yr"), resolution=SMALL)
+    model = posterior(partial(default_prior, channels="narrow"), load("icecube-tracks-9.5yr"), resolution=SMALL)
     sampler = partial(sample, sweep=256, warmup=10, draws=20, jumps=8, progress=False)
     return calibrate(model, jax.random.key(2), sampler, experiments=24, draws=19, progress=False)
 
@@ -119,7 +119,9 @@ def test_term_of_simulated_data_is_that_of_the_data():
     terms = (load("icecube-tracks-9.5yr"), load("icecube-cascades-6yr"))
     simulated = SimulatedPoints(terms, measurement(terms))
     universes = [
-        Universe(LmuLtau(5.0, coupling), Neutrinos(0.03), Source(PowerLaw(1.5, 2.4), StarFormation()))
+        Universe(
+            LmuLtau(5.0, coupling, channels="narrow"), Neutrinos(0.03), Source(PowerLaw(1.5, 2.4), StarFormation())
+        )
         for coupling in (1e-3, 1e-5)
     ]
     spectra = [propagate(universe, Resolution(60, 8)) for universe in universes]

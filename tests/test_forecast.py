@@ -1,5 +1,7 @@
 """Forecasts against the curvature of the likelihood, textbook information and simulated data."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +22,7 @@ POINT = {"mass": 6.5, "coupling": 4e-4, "lightest": 0.02, "amplitude": 1.5, "ind
 @pytest.fixture(scope="module")
 def model():
     terms = [load("icecube-cascades-6yr"), load("icecube-tracks-9.5yr"), MuonMoment(251e-11, 59e-11)]
-    return posterior(default_prior, *terms, resolution=Resolution(640, 128))
+    return posterior(partial(default_prior, channels="narrow"), *terms, resolution=Resolution(640, 128))
 
 
 @pytest.fixture(scope="module")

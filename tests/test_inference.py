@@ -260,7 +260,7 @@ class Displaced(eqx.Module):
 
 
 def test_a_rough_mesh_guides_but_does_not_decide():
-    model = posterior(default_prior, Displaced())
+    model = posterior(partial(default_prior, channels="narrow"), Displaced())
     found = sample(model, jax.random.key(2), warmup=30, draws=400, sweep=256, jumps=4, progress=False)
     effective = diagnostics(found).ess_bulk["index"]
     assert effective > 300
@@ -458,7 +458,7 @@ def test_bad_models_are_refused():
 @pytest.fixture(scope="module")
 def real():
     """Cascades and tracks on a coarse mesh, and what the model and its terms say at given values."""
-    model = posterior(default_prior, load(CASCADES), load(TRACKS), resolution=SMALL)
+    model = posterior(partial(default_prior, channels="narrow"), load(CASCADES), load(TRACKS), resolution=SMALL)
 
     def at(values):
         trace = numpyro.handlers.trace(numpyro.handlers.substitute(numpyro.handlers.seed(model, 0), values)).get_trace()
@@ -517,4 +517,4 @@ def test_fit_of_real_points(real):
 
 def test_results_are_plain_data(best):
     assert dataclasses.is_dataclass(best)
-    assert "Δχ²" in best.summary() and "MeV" in best.summary()
+    assert "Δχ²" in best.summary() and "MeV" in best.summary() and "\nChannels: all." in best.summary()

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "jaxnu"
 ROOMS = [
     *("_field", "cores", "constants", "cosmology"),
-    *("neutrinos", "relics", "mediators", "spectra", "evolutions", "sources"),
+    *("neutrinos", "relics", "mediators", "narrow", "spectra", "evolutions", "sources"),
     *("universe", "channels", "daughters", "transport", "earth"),
     *("icecube", "constraints", "inference", "scan", "plotting", "cli"),
 ]

@@ -118,7 +118,7 @@ def test_modes_have_their_masses():
 def test_power_law_without_a_boson():
     """ln Z and marginals against integrals over amplitude and index of the likelihood of exact power laws."""
     terms = [load("icecube-cascades-6yr"), load("icecube-tracks-9.5yr")]
-    model = posterior(partial(default_prior, coupling=None), *terms, resolution=Resolution(40, 4))
+    model = posterior(partial(default_prior, coupling=None, channels="narrow"), *terms, resolution=Resolution(40, 4))
 
     @jax.jit
     def likelihood(amplitude, index):
@@ -185,6 +185,7 @@ def test_command(run):
         "sampling": {"method": "nested", "sweep": 64, "bands": 20},
         "search": {"sweep": 8, "starts": 2, "steps": 2},
         "nested": {"live": 50, "batch": 50, "steps": 1},
+        "model": {"channels": "narrow"},
     }
     Path("small.toml").write_text(tomli_w.dumps(tables))
     words = ("posterior", "--config", "small.toml", "--output", "run", "--quiet")
@@ -195,6 +196,7 @@ def test_command(run):
     code, said, complaint = run(*words)
     assert (code, complaint) == (0, "")
     assert "ln Z = " in said and "without a Z′." in said and "Bayes factor" in said and "rust this" in said
+    assert "Channels: narrow. The narrow width" in said
     assert load_posterior("run/posterior.nc").log_evidence is not None
     names = {path.name for path in Path("run").iterdir()}
     assert {"posterior.nc", "summary.csv", "fit.toml", "corner.png", "spectrum.png", "plane.png"} <= names

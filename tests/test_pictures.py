@@ -1,6 +1,7 @@
 """Pictures of inference read back from their Axes, and redrawn by the command line from files alone."""
 
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -56,7 +57,7 @@ def terms():
 
 @pytest.fixture(scope="module")
 def check(terms):
-    model = posterior(default_prior, *terms, resolution=Resolution(60, 8))
+    model = posterior(partial(default_prior, channels="narrow"), *terms, resolution=Resolution(60, 8))
     return predictive(model, normal_posterior(), jax.random.key(0), draws=40)
 
 
@@ -160,7 +161,7 @@ def test_predictive_check_replicates_the_data(check, terms):
     np.testing.assert_array_equal((x, y), (check.observed_chi2, check.replicated_chi2))
 
 
-SMALL = {"mesh": {"nodes": 60, "shells": 8}, "sampling": {"bands": 20}}
+SMALL = {"mesh": {"nodes": 60, "shells": 8}, "sampling": {"bands": 20}, "model": {"channels": "narrow"}}
 
 
 def test_plot_redraws_a_posterior_without_sampling(run, monkeypatch):
@@ -192,14 +193,16 @@ def test_profile_writes_numbers_and_pictures_that_plot_redraws(run):
         tomli_w.dumps(
             {
                 "mesh": SMALL["mesh"],
+                "model": SMALL["model"],
                 "grid": {"masses": 4, "couplings": 3, "lightests": 2, "indices": 4, "refine": 2, "experiments": 20},
             }
         ),
         encoding="utf-8",
     )
     code, said, _ = run("profile", "--config", "small.toml", "--output", "run", "--quiet")
-    assert code == 0 and "20 pseudo-experiments" in said
+    assert code == 0 and "20 pseudo-experiments" in said and "Channels: narrow. The narrow width" in said
     found = tomllib.loads(Path("run/profile.toml").read_text(encoding="utf-8"))
+    assert found["channels"] == "narrow"
     assert 0 < found["local_p"] <= 1 and 0 < found["global_p"] <= 1
     assert len(found["limits"]["mass"]) == 4 == len(found["limits"]["expected"]["median"])
     pictures = ["limits.png", "plane.png", "significance.png"]

@@ -36,7 +36,9 @@ def cascades():
 
 
 def universe(coupling, amplitude=1.5):
-    return Universe(LmuLtau(6.5, coupling), Neutrinos(0.02), Source(PowerLaw(amplitude, 2.5), Flat()))
+    return Universe(
+        LmuLtau(6.5, coupling, channels="narrow"), Neutrinos(0.02), Source(PowerLaw(amplitude, 2.5), Flat())
+    )
 
 
 def test_flux_is_drawn_as_energy_squared_times_flux(axes):

@@ -1,6 +1,7 @@
 """Banks, profiles, pseudo-experiments and limits against direct minimisation and textbook distributions."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,7 @@ AXES = {"mass": [3.0, 6.0], "coupling": [1e-4, 1e-3], "lightest": [0.02], "index
 @pytest.fixture(scope="module")
 def model():
     terms = [load("icecube-cascades-6yr"), load("icecube-tracks-9.5yr"), MuonMoment(251e-11, 59e-11)]
-    return posterior(default_prior, *terms, resolution=Resolution(60, 8))
+    return posterior(partial(default_prior, channels="narrow"), *terms, resolution=Resolution(60, 8))
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,8 @@ SMALL = Resolution(60, 8)
 def build(mass=10.0, coupling=5e-4, lightest=0.02, index=2.5, z=None, ordering="normal", dark=0.0, **options):
     evolution = StarFormation() if z is None else SingleRedshift(z)
     neutrinos = Neutrinos(lightest, ordering)
-    return Universe(LmuLtau(mass, coupling, dark), neutrinos, Source(PowerLaw(1.5, index), evolution), **options)
+    mediator = LmuLtau(mass, coupling, dark, channels="narrow")
+    return Universe(mediator, neutrinos, Source(PowerLaw(1.5, index), evolution), **options)
 
 
 @pytest.mark.parametrize("z", [None, 1.0])

@@ -1,5 +1,7 @@
 """Optical depths and mean free paths against published numbers, the cold limit, and the Z-burst survival."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,7 @@ from jaxnu import (
 )
 from jaxnu.neutrinos import charge_couplings
 
+resonance = partial(LmuLtau, channels="narrow")
 SOURCE = Source(PowerLaw(1.0, 2.5), SingleRedshift(0.2))
 BOLTZMANN, HBAR_C, MPC, LIGHT = 8.617333262e-5, 1.973269804e-5, 3.0856775814913673e24, 299792.458
 """eV/K, eV cm, cm, km/s"""
@@ -27,7 +30,7 @@ BOLTZMANN, HBAR_C, MPC, LIGHT = 8.617333262e-5, 1.973269804e-5, 3.08567758149136
 def araki(cosmology=None, moller=True):
     """The point of 1409.4180: m_Z′ = 1.9 MeV, g′ = 5·10⁻⁴, m3 = 3 meV, inverted ordering."""
     neutrinos = Neutrinos(0.003, "inverted", "araki-2014")
-    return Universe(LmuLtau(1.9, 5e-4), neutrinos, SOURCE, Relics(moller=moller), cosmology or Cosmology())
+    return Universe(resonance(1.9, 5e-4), neutrinos, SOURCE, Relics(moller=moller), cosmology or Cosmology())
 
 
 def hubble_per_cm(h, omega_m, z):
@@ -64,7 +67,7 @@ def test_survival_of_1409_4180():
 )
 def test_depth_today(mass, coupling, published):
     """τ/|q|² of a cold target in resonance today; the resonance is put at z = 0.01, and its growth taken out."""
-    universe = Universe(LmuLtau(mass, coupling), Neutrinos(0.5), SOURCE)
+    universe = Universe(resonance(mass, coupling), Neutrinos(0.5), SOURCE)
     scale = 1.01
     energy = mass**2 * 1e12 / (2 * universe.neutrinos.masses[0] * 1e9) / scale
     depth = optical_depth(universe, energy[None], 0.05)[0, 0, 0]
@@ -76,7 +79,7 @@ def test_depth_today(mass, coupling, published):
 def test_cold_limit():
     """2π|q_ij|²g′²n₀c(1+z_j)³/(H(z_j) m_Z′²) at each target's own z_j, for relics sixteen times colder."""
     mass, coupling, temperature = 8.0, 2e-4, 1.95 / 16
-    universe = Universe(LmuLtau(mass, coupling), Neutrinos(0.03), SOURCE, Relics(temperature=temperature))
+    universe = Universe(resonance(mass, coupling), Neutrinos(0.03), SOURCE, Relics(temperature=temperature))
     masses = np.asarray(universe.neutrinos.masses)
     energy = np.array([1.2e5, 3.0e5, 4.5e5, 7.0e5, 9.0e5, 2e6])
     z = mass**2 * 1e12 / (2 * masses[:, None] * energy * 1e9) - 1
@@ -98,7 +101,7 @@ def test_z_burst_golden(y):
     fermi, z_mass = 1.1663788e-5, 91.1876
     h, omega_m = 0.71, 0.27
     universe = Universe(
-        LmuLtau(z_mass * 1e3, np.sqrt(np.sqrt(2) * fermi) * z_mass, charges=jnp.eye(3)),
+        resonance(z_mass * 1e3, np.sqrt(np.sqrt(2) * fermi) * z_mass, charges=jnp.eye(3)),
         Neutrinos(1.0),
         SOURCE,
         Relics(overdensity=56.0 / relic_density(1.95)),
@@ -112,7 +115,7 @@ def test_z_burst_golden(y):
 def test_paths():
     """A comoving path is 1 + z longer where the collision happens: here at z_j = 1."""
     cold = [
-        Universe(LmuLtau(8.0, 2e-4), Neutrinos(0.5), SOURCE, Relics(), Cosmology(path=path))
+        Universe(resonance(8.0, 2e-4), Neutrinos(0.5), SOURCE, Relics(), Cosmology(path=path))
         for path in ("proper", "comoving")
     ]
     energy = 8.0**2 * 1e12 / (2 * 0.5 * 1e9) / 2.0
@@ -134,15 +137,15 @@ def test_free_path_and_depth_agree():
 def test_prefactor_and_overdensity_multiply_the_depth():
     energy = jnp.asarray([1e5, 5e5])
     base, neutrinos = optical_depth(araki(), energy, 0.2), Neutrinos(0.003, "inverted", "araki-2014")
-    four = Universe(LmuLtau(1.9, 5e-4, prefactor=4.0), neutrinos, SOURCE)
-    dense = Universe(LmuLtau(1.9, 5e-4), neutrinos, SOURCE, Relics(overdensity=3.0))
+    four = Universe(resonance(1.9, 5e-4, prefactor=4.0), neutrinos, SOURCE)
+    dense = Universe(resonance(1.9, 5e-4), neutrinos, SOURCE, Relics(overdensity=3.0))
     np.testing.assert_allclose(optical_depth(four, energy, 0.2), 4 * base, rtol=1e-10)
     np.testing.assert_allclose(optical_depth(dense, energy, 0.2), 3 * base, rtol=1e-10)
 
 
 def depth_at(theta):
     """Total depths at ln m_Z′, ln g′, lightest mass and z_source."""
-    universe = Universe(LmuLtau(jnp.exp(theta[0]), jnp.exp(theta[1])), Neutrinos(theta[2]), SOURCE)
+    universe = Universe(resonance(jnp.exp(theta[0]), jnp.exp(theta[1])), Neutrinos(theta[2]), SOURCE)
     return jnp.sum(optical_depth(universe, jnp.asarray([2e5, 5.1e5, 6e5, 9e5]), theta[3]), axis=1)
 
 

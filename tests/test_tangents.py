@@ -22,7 +22,7 @@ NUMBERS = {
 
 def build(mass, coupling, lightest, index, z=None, dark=0.0):
     evolution = StarFormation() if z is None else SingleRedshift(z)
-    mediator = LmuLtau(mass, coupling, dark, 1.0)
+    mediator = LmuLtau(mass, coupling, dark, 1.0, channels="narrow")
     return Universe(mediator, Neutrinos(lightest), Source(PowerLaw(1.3, index), evolution))
 
 

@@ -25,9 +25,11 @@ CHOICES = [
     (("icecube-mese-2025",), "split-normal"),
     (("icecube-hese-7.5yr",), "split-normal"),
 ]
+# Without a Z′ nothing scatters, by the narrow resonance fastest.
+FREE = partial(jaxnu.default_prior, coupling=None, channels="narrow")
 PRIORS = {
-    "power law": partial(jaxnu.default_prior, coupling=None),
-    "broken": partial(jaxnu.default_prior, coupling=None, spectrum=broken_power_law),
+    "power law": FREE,
+    "broken": partial(FREE, spectrum=broken_power_law),
     "Z′": jaxnu.default_prior,
     "broken, Z′": partial(jaxnu.default_prior, spectrum=broken_power_law),
 }

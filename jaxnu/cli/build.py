@@ -5,8 +5,9 @@ from __future__ import annotations
 from jaxnu._field import as_float
 from jaxnu.cli.evolutions import make_evolution
 from jaxnu.cli.fields import Refused
-from jaxnu.cli.settings import Mesh, SpectrumSettings
+from jaxnu.cli.settings import FitSettings, Mesh, PosteriorSettings, ProfileSettings, SpectrumSettings
 from jaxnu.mediators import LmuLtau
+from jaxnu.narrow import channels_in_words
 from jaxnu.neutrinos import Neutrinos
 from jaxnu.sources import Source
 from jaxnu.spectra import PowerLaw
@@ -35,3 +36,9 @@ def make_universe(settings: SpectrumSettings) -> Universe:
 def make_resolution(mesh: Mesh) -> Resolution:
     """The mesh that the settings describe."""
     return Resolution(nodes=mesh.nodes, shells=mesh.shells, lowest=mesh.lowest, highest=mesh.highest)
+
+
+def prior_channels_in_words(settings: PosteriorSettings | FitSettings | ProfileSettings) -> str:
+    """The channels, and how wrong they are where the prior reaches farthest: the lightest Z′, the largest g′."""
+    mass, coupling = settings.prior.mass[0], settings.prior.coupling[1]
+    return channels_in_words(LmuLtau(as_float(mass), as_float(coupling), channels=settings.model.channels))

@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import tomli_w
 
+from jaxnu.cli.build import prior_channels_in_words
 from jaxnu.cli.model import make_model
 from jaxnu.cli.settings import FitSettings
 from jaxnu.cli.words import BEST, POWER_LAW, best_fit_in_words, duration, say
@@ -32,12 +33,13 @@ def run(settings: FitSettings, model: Model, folder: Path, quiet: bool) -> str:
         folder / "spectrum.png", dpi=200
     )
     place = f"In {folder}: fit.toml, spectrum.png, config.toml ({duration(time.monotonic() - start)})."
-    return "\n".join([best_fit_in_words(best), *best.remarks, place])
+    return "\n".join([best_fit_in_words(best), prior_channels_in_words(settings), *best.remarks, place])
 
 
 def fit_tables(best: Fit) -> dict:
     """A fit as TOML tables."""
     return {
+        "channels": best.universe.mediator.channels,
         "chi2": best.chi2,
         "points": best.points,
         "log_likelihood": best.log_likelihood,

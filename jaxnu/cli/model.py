@@ -47,7 +47,8 @@ def make_model(settings: PosteriorSettings | FitSettings | ProfileSettings, inte
                 spectrum=_SPECTRA[prior.spectrum],
                 evolution=power_evolution if prior.evolution == "power" else make_evolution(model.evolution),
                 flavour=model.flavour,
-                channels=model.channels,
+                # Without a Z′ nothing scatters, by the narrow resonance fastest.
+                channels=model.channels if interactions else "narrow",
             ),
             *(load(name, settings.data.convention) for name in settings.data.sets),
             *([] if prior.sum_limit is None else [SumOfMasses(as_float(prior.sum_limit))]),

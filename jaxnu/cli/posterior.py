@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import tomli_w
 
+from jaxnu.cli.build import prior_channels_in_words
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.fit import fit_tables
 from jaxnu.cli.folder import CHECKPOINT
@@ -49,6 +50,7 @@ def run(settings: PosteriorSettings, model: Model, folder: Path, quiet: bool) ->
     return "\n".join(
         [
             best_fit_in_words(best),
+            prior_channels_in_words(settings),
             *compared,
             verdict(result),
             f"In {folder}: {files} ({duration(time.monotonic() - start)}).",

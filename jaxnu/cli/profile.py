@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import tomli_w
 
+from jaxnu.cli.build import prior_channels_in_words
 from jaxnu.cli.fields import Refused
 from jaxnu.cli.model import make_model
 from jaxnu.cli.pictures import BANK, MOMENT, PSEUDO, draw_profile
@@ -72,7 +73,9 @@ def run(settings: ProfileSettings, model: Model, folder: Path, quiet: bool) -> s
         observed=limits.observed,
         expected=limits.expected,
     )
-    (folder / "profile.toml").write_text(tomli_w.dumps(_tables(found, limits)), encoding="utf-8")
+    (folder / "profile.toml").write_text(
+        tomli_w.dumps({"channels": settings.model.channels, **_tables(found, limits)}), encoding="utf-8"
+    )
     pictures = draw_profile(folder, MOMENT)
     best = found.best
     files = ", ".join(("profile.toml", BANK, PSEUDO, *pictures, "config.toml"))
@@ -80,6 +83,7 @@ def run(settings: ProfileSettings, model: Model, folder: Path, quiet: bool) -> s
         [
             f"Best point of the grid: m_Z′ = {best['mass']:.3g} MeV, g′ = {best['coupling']:.2g}, lightest neutrino "
             f"{best['lightest']:.2g} eV, γ = {best['index']:.3g}.",
+            prior_channels_in_words(settings),
             found.summary(),
             f"In {folder}: {files} ({duration(time.monotonic() - start)}).",
         ]

@@ -35,7 +35,7 @@ class Model:
     mixing: str = choice("nufit-6.0", "published mixing and mass splittings", _PRESETS)
     evolution: str = text("star-formation", f"evolution of the sources: {', '.join(EVOLUTIONS)}", check_evolution)
     flavour: str = choice("equal", "flavours at the source", _COMPOSITIONS)
-    channels: str = choice("narrow", "how neutrinos scatter: on the resonance only, or by all channels", CHANNELS)
+    channels: str = choice("all", "how neutrinos scatter: by all channels, or on the resonance only", CHANNELS)
 
 
 @dataclass(frozen=True)

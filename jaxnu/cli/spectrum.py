@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnu.cli.build import make_resolution, make_universe
-from jaxnu.cli.narrow import narrow_width_in_words
 from jaxnu.cli.settings import SpectrumSettings
 from jaxnu.cli.words import duration, say
 from jaxnu.earth import flux_of_spectrum
+from jaxnu.narrow import channels_in_words
 from jaxnu.plotting import interaction_figure
 from jaxnu.transport.solver import propagate
 from jaxnu.universe import Universe
@@ -31,7 +31,6 @@ def run(settings: SpectrumSettings, universe: Universe, folder: Path, quiet: boo
     energy = np.geomspace(grid.low, grid.high, grid.points)
     # The ends are exact, so that they lie within a mesh that ends there.
     energy[0], energy[-1] = grid.low, grid.high
-    caution = narrow_width_in_words(settings.model.channels, settings.point.mass, settings.point.coupling)
     say("Propagating, compiling first.", quiet)
 
     def solve(point):
@@ -51,8 +50,8 @@ def run(settings: SpectrumSettings, universe: Universe, folder: Path, quiet: boo
     return "\n".join(
         [
             f"Least of the flux, all flavours, arrives at {energy[deepest]:.3g} GeV: {ratio[deepest]:.3f} of that "
-            f"without interactions (channels: {settings.model.channels}).",
-            *([caution] if caution else []),
+            "without interactions.",
+            channels_in_words(universe.mediator),
             f"Energy and number of neutrinos balance to {balance:.1g}.",
             f"In {folder}: spectrum.csv, spectrum.png, config.toml ({duration(time.monotonic() - start)}).",
         ]

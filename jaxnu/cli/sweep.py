@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pandas as pd
 
+from jaxnu._field import as_float
 from jaxnu.cli.build import make_resolution
 from jaxnu.cli.evolutions import make_evolution
 from jaxnu.cli.fields import Refused
@@ -24,6 +25,8 @@ from jaxnu.cli.toml import to_toml
 from jaxnu.cli.words import DEMONSTRATION, duration, say, size
 from jaxnu.cores import use_all_cores
 from jaxnu.icecube import load
+from jaxnu.mediators import LmuLtau
+from jaxnu.narrow import channels_in_words
 from jaxnu.scan import (
     BinnedFlux,
     ChunksFailed,
@@ -82,7 +85,7 @@ def run(settings: SweepSettings, asked: argparse.Namespace) -> int:
         print(f"jaxnu: {error}", file=sys.stderr)
         return 1
     if jax.process_index() == 0:
-        words = str(report)
+        words = f"{report}\n{_channels_in_words(settings, design)}"
         if settings.scan.quantity != "flux" and len(design.names) > 1:
             draw(place, asked.output / "map.png")
             words += f"\nIn {asked.output}: map.png, config.toml ({duration(time.monotonic() - start)})."
@@ -135,6 +138,14 @@ def _design(settings: SweepSettings) -> Design:
             for name, (low, high, number) in axes.items()
         }
     )
+
+
+def _channels_in_words(settings: SweepSettings, design: Design) -> str:
+    """The channels, and how wrong they are where the sweep reaches farthest."""
+    fixed = settings.fixed
+    mass, _ = design.ends.get("mass", (fixed.mass, fixed.mass))
+    _, coupling = design.ends.get("coupling", (fixed.coupling, fixed.coupling))
+    return channels_in_words(LmuLtau(as_float(mass), as_float(coupling), channels=settings.model.channels))
 
 
 def _columns(file: str) -> dict[str, np.ndarray]:

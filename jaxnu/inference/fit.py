@@ -19,6 +19,7 @@ from jaxnu.inference.covariance import constrained, covariance, curvature
 from jaxnu.inference.differences import Batch, gradients
 from jaxnu.inference.population import explore
 from jaxnu.inference.posterior import Model, rough, universe_at
+from jaxnu.narrow import channels_in_words
 from jaxnu.universe import Universe
 
 Number = float | np.ndarray
@@ -94,7 +95,7 @@ class Fit:
         lines.append(f"χ² = {free:.2f} without interactions, for {against.parameters_power_law} parameters")
         lines.append(f"Δχ² = {against.delta_chi2:.2f}, R = {against.ratio:.3f}")
         lines.append(f"ΔAIC = {gain[0]:+.2f}, ΔBIC = {gain[1]:+.2f} (negative favours interactions)")
-        return "\n".join([*lines, *self.remarks])
+        return "\n".join([*lines, channels_in_words(self.universe.mediator), *self.remarks])
 
 
 @jax.numpy_dtype_promotion("standard")  # optax mixes integer widths

@@ -30,7 +30,7 @@ def default_prior(
     spectrum: Callable[[Float[Array, ""], Float[Array, ""]], Spectrum] = PowerLaw,
     evolution: Evolution | SingleRedshift | Callable[[], Evolution] | None = None,
     flavour: str | ArrayLike = "equal",
-    channels: str = "narrow",
+    channels: str = "all",
 ) -> Universe:
     """L_μ−L_τ and a power law: log-uniform `mass` (MeV), `coupling`, `lightest` (eV), uniform `amplitude`, `index`.
 

@@ -27,7 +27,7 @@ def standard_universe(
     mixing: str | Mixing = "nufit-6.0",
     evolution: Evolution | SingleRedshift | None = None,
     flavour: str | ArrayLike = "equal",
-    channels: str = "narrow",
+    channels: str = "all",
 ) -> Universe:
     """L_μ−L_τ and a power law, with the parameters of `default_prior`: what a sweep does not vary keeps its default.
 
