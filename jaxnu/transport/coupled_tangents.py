@@ -127,7 +127,7 @@ def cell_slopes(
     shares = jnp.broadcast_to(motion.resonance.shares, (2, layout.ROWS, shells))
     emitted = setting.fractions.astype(layout.PRECISION)[None, :, None, None] * shares[:, None]
     start = block.responses.response, block.absorber.depth, block.depths, block.emitted
-    depths = Depths(smooth.even, smooth.not_resonant, None, None)
+    depths = moving(Depths, even=smooth.even, not_resonant=smooth.not_resonant)
     contents = push_all(coupled_cell.content, start, (responses, absorbers.depth, depths, None))
     by_index = push(coupled_cell.content, start, (*jax.tree.map(lambda _: None, start[:3]), emitted))
     contents = run(_joined, contents, by_index)

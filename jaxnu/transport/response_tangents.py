@@ -117,6 +117,7 @@ def shape_slopes(
     parts, thick, wings, escape, boxes, _ = responses
     ways = moving(Absorber, **{**ways._asdict(), "depth": None})
     ends = push(wing, (absorbers,), (ways,))
+    by_share = by_share[None] if many else by_share
     slopes = push(
         lambda absorbers, wing, escape: box(absorbers, thick, wing, escape, parts.even),
         (absorbers, wings, escape),
