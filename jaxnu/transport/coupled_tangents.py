@@ -66,7 +66,7 @@ def coupled_motion(universe: Universe, resonance: Motion, one_plus_z, setting_of
         (around.mediator.mass, around.mediator.coupling),
         is_leaf=lambda x: x is None,
     )
-    names = ("edge_mass", "spread", "width", "mass", "depth", "branching", "exchange_depth")
+    names = ("edge_mass", "spread", "width", "mass", "depth", "exchange_depth")
     fields = {name: getattr(around, name) for name in names}
     return CoupledMotion(resonance, moving(Exchange, mediator=mediator, **fields), into)
 
@@ -106,7 +106,7 @@ def cell_slopes(
         return exchange.rates(mass, epsilon, logarithms(mass / epsilon))
 
     still = jax.tree.map(lambda _: None, around.mediator)
-    only_depth = moving(Exchange, mediator=still, branching=ways.branching, exchange_depth=ways.exchange_depth)
+    only_depth = moving(Exchange, mediator=still, exchange_depth=ways.exchange_depth)
     places = moving(Exchange, mediator=still, edge_mass=ways.edge_mass, spread=ways.spread, width=ways.width)
     places = push_all(exchange.poles, (around, block.edges), (places, _third(edges)))
     strength = moving(Exchange, mediator=ways.mediator, mass=ways.mass)
@@ -114,7 +114,7 @@ def cell_slopes(
     line = push_all(
         exchange.wings,
         (around, *both_edges(block.poles), block.pairs),
-        (moving(Exchange, mediator=ways.mediator, depth=ways.depth), *both_edges(places), strength),
+        (moving(Exchange, mediator=still, depth=ways.depth, width=ways.width), *both_edges(places), strength),
     )
     found = push(rates, (around.mass, block.epsilon), (alone.mass, epsilon))
     smooth = push_all(exchange.depths, (around, block.rates, block.wings), (only_depth, _of_third(found), line))

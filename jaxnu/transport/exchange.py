@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxnu.channels import Exchanged, Logarithms, exchanged, f_zz, flavour_factors, relative_width
 from jaxnu.daughters import daughter_flavours
-from jaxnu.mediators import LmuLtau, neutrino_branching, pair_strength
+from jaxnu.mediators import LmuLtau, pair_strength
 from jaxnu.neutrinos import charge_matrix
 from jaxnu.relics import temperature_today
 from jaxnu.transport import layout
@@ -35,7 +35,6 @@ class Exchange(NamedTuple):
     mass: Float[Array, "target=3 1 shell"]
     depth: Float[Array, "target=3 1 shell"]
     """n₀ σ₀ times path over g′², of which 1e4/g′² count: more than that is as opaque."""
-    branching: Float[Array, ""]
     exchange_depth: Float[Array, "target=3 1 shell"]
     """n₀ σ₀ times path, 0 if there is no other channel than the s channel."""
     lose_s: Float[Array, "mass=3 target=3"]
@@ -84,7 +83,6 @@ def exchange(universe: Universe, one_plus_z: Float[Array, "edge"]) -> Exchange:
         single(relative_width(mediator)),
         cells(inside.mean * middle[None, :] ** 2),
         depth,
-        single(neutrino_branching(mediator)),
         depth * inner.coupling**2 if mediator.channels == "all" else jnp.zeros_like(depth),
         single(lose.s),
         single(lose.t),
@@ -131,7 +129,7 @@ class Rates(NamedTuple):
 
 
 class Wings(NamedTuple):
-    """Of the s channel: Re P, and per |q_ij|² the depth of the wings, and what of it makes neutrinos."""
+    """Of the s channel: Re P, and per |q_ij|² the depth of the wings, and what of it makes neutrinos, over r."""
 
     real: Float[Array, "target=3 row shell"]
     resonant: Float[Array, "target=3 row shell"]
@@ -151,8 +149,8 @@ def wings(exchange: Exchange, near: Poles, far: Poles, pairs: Float[Array, "targ
     square = total(near.real * far.real - near.imaginary * far.imaginary) / 2
     edge = (near.y + far.y) / 2
     wing = jnp.minimum(exchange.depth * pairs * square * edge / 3, 1e5)
-    norm = pair_strength(exchange.mediator, jnp.zeros_like(exchange.mediator.mass))
-    return Wings(total(near.real + far.real) / 4, wing, wing * (norm / jnp.where(pairs > 0, pairs, 1.0)))
+    on_resonance = float(24 * np.pi) * exchange.width / jnp.where(pairs > 0, pairs, 1.0)
+    return Wings(total(near.real + far.real) / 4, wing, wing * on_resonance)
 
 
 def rates(mass: Float[Array, "target=3 1 shell"], epsilon: Float[Array, "1 row _"], logarithms: Logarithms) -> Rates:
@@ -204,5 +202,5 @@ def depths(exchange: Exchange, rates: Rates, wings: Wings) -> Depths:
             total([exchange.lose_s[i, j] * part[j] for j in range(3)]) for part in (wings.resonant, wings.neutrinos)
         )
         even.append(jnp.maximum(out + wing, 0.0))
-        other.append(out + wing - made / exchange.branching)
+        other.append(out + wing - made)
     return Depths(*(jnp.stack(part) for part in (even, other, pairs, bosons)))
