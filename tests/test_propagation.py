@@ -24,7 +24,7 @@ from jaxnu import (
     propagate,
 )
 from jaxnu.neutrinos import flavour_content
-from jaxnu.transport import solver
+from jaxnu.transport import scans
 from jaxnu.transport.mesh import shell_edges
 from jaxnu.transport.solver import solutions
 
@@ -203,7 +203,7 @@ def test_blocks_of_nodes_do_not_show(z, monkeypatch, double):
     universe = build(z=z)
     together = propagate(universe, ODD)
     monkeypatch.setattr("jaxnu.transport.layout.ROWS", 1)
-    apart = jax.jit(lambda u: solver._values.__wrapped__(u, ODD))(universe)
+    apart = jax.jit(lambda u: scans.values.__wrapped__(u, ODD))(universe)
     for one, other in zip(jax.tree.leaves(together), jax.tree.leaves(apart), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-13)
 

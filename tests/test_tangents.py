@@ -8,7 +8,7 @@ import pytest
 from jax import export
 
 from jaxnu import LmuLtau, Neutrinos, PowerLaw, Resolution, SingleRedshift, Source, StarFormation, Universe, binned_flux
-from jaxnu.transport import solver
+from jaxnu.transport import scans, solver
 
 MESH = Resolution(60, 11)
 NUMBERS = {
@@ -31,7 +31,7 @@ def by_rule(universe):
 
 
 def by_stages(universe):
-    return solver._values(universe, MESH, unrolled=False).ratio
+    return scans.values(universe, MESH, unrolled=False).ratio
 
 
 def slopes(solve, universe):
