@@ -30,10 +30,9 @@ FREEDOM = 5.0
 PRIOR_SHARE = 0.1
 """Share of the prior in the mixture. It bounds posterior/mixture, so that a chain of jumps cannot stay stuck."""
 
-WIDE_SHARE = 0.3
+WIDE_SHARE = 0.2
 """Share of the kernels that are as wide as the posterior: they reach the tails that no draw has shown yet, where
-posterior/mixture would be so large that jumps hold a chain for long. They stand around draws by the root of the
-likelihood, which are more in the tails."""
+posterior/mixture would be so large that jumps hold a chain for long."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,6 @@ class Population:
 
     centres: Points
     weights: PerPoint
-    """Of the narrow kernels."""
-    wide_weights: PerPoint
     covariance: Float[np.ndarray, "u u"]
     """Estimate of the posterior's covariance: the scale matrix of the wide kernels."""
     width: float
@@ -71,7 +68,7 @@ def explore(
         bar.update()
         spread, prior = np.var(points, axis=0), functions.log_prior(points)
         drawn_from = math.log(sweep) + prior
-        mixtures = [_kernels(points, log_likelihood, prior - drawn_from, spread)]
+        mixtures = [_kernels(points, log_likelihood + prior - drawn_from, spread)]
         while len(mixtures) < STAGES:
             new = draw(mixtures[-1], functions, rng, more)
             new_prior = functions.log_prior(new)
@@ -82,7 +79,7 @@ def explore(
             drawn_from = np.concatenate([np.logaddexp(drawn_from, from_last), new_drawn_from])
             log_likelihood = np.concatenate([log_likelihood, functions.log_likelihood(new, 1.0)])
             points, prior = np.concatenate([points, new]), np.concatenate([prior, new_prior])
-            mixtures.append(_kernels(points, log_likelihood, prior - drawn_from, spread))
+            mixtures.append(_kernels(points, log_likelihood + prior - drawn_from, spread))
             bar.update()
     return mixtures[-1], points, log_likelihood
 
@@ -90,11 +87,9 @@ def explore(
 def draw(population: Population, functions: Compiled, rng: np.random.Generator, count: int) -> Points:
     """Points from the mixture."""
     size = population.centres.shape[1]
-    is_wide = rng.random(count) < WIDE_SHARE
-    both = (rng.choice(len(weights), count, p=weights) for weights in (population.wide_weights, population.weights))
-    centres = population.centres[np.where(is_wide, *both)]
+    centres = population.centres[rng.choice(len(population.weights), count, p=population.weights)]
     stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, size=(count, 1)))
-    width = np.where(is_wide, 1.0, population.width)[:, None]
+    width = np.where(rng.random((count, 1)) < WIDE_SHARE, 1.0, population.width)
     kernels = centres + width * stretch * (rng.normal(size=(count, size)) @ np.linalg.cholesky(population.covariance).T)
     prior = functions.prior_draws(jax.random.key(rng.integers(2**31)), count)
     return np.where(rng.random((count, 1)) < PRIOR_SHARE, prior, kernels).astype(prior.dtype)
@@ -109,10 +104,9 @@ def log_density(population: Population, points: Points, log_prior: PerPoint) -> 
     parts = [math.log(PRIOR_SHARE) + log_prior]
     x, y = (np.linalg.solve(cholesky, all_.T.astype(float)).T for all_ in (points, population.centres))
     square = np.maximum(np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)[None] - 2 * x @ y.T, 0) / FREEDOM
-    wide, narrow = (population.wide_weights, 1.0), (population.weights, population.width)
-    for share, (weights, width) in ((WIDE_SHARE, wide), (1 - WIDE_SHARE, narrow)):
+    for share, width in ((WIDE_SHARE, 1.0), (1 - WIDE_SHARE, population.width)):
         shape = np.exp(-(FREEDOM + size) / 2 * np.log1p(square / width**2))
-        kernels = np.log(shape @ weights) + norm - size * math.log(width)
+        kernels = np.log(shape @ population.weights) + norm - size * math.log(width)
         parts.append(math.log((1 - PRIOR_SHARE) * share) + kernels)
     return np.logaddexp.reduce(parts)
 
@@ -164,16 +158,10 @@ def jump(
     return at, log_target, accepted
 
 
-def _kernels(
-    points: Points, log_likelihood: PerPoint, log_volume: PerPoint, spread: Float[np.ndarray, " u"]
-) -> Population:
-    """Kernels of the width h = n^{−1/(d+4)} times the weighted covariance, n the effective number of points.
-
-    `log_volume` is ln of the prior's density over that of the draws.
-    """
+def _kernels(points: Points, log_weight: PerPoint, spread: Float[np.ndarray, " u"]) -> Population:
+    """Kernels of the width h = n^{−1/(d+4)} times the weighted covariance, n the effective number of points."""
     size = points.shape[1]
-    weights = _tempered(log_likelihood + log_volume, 4.0 * size)
-    wide_weights = _tempered(log_likelihood / 2 + log_volume, 4.0 * size)
+    weights = _tempered(log_weight, 4.0 * size)
     effective = 1 / np.sum(weights**2)
     mean = weights @ points
     covariance = (points - mean).T @ ((points - mean) * weights[:, None])
@@ -181,18 +169,10 @@ def _kernels(
     diagonal = np.diag(np.minimum(np.diag(covariance) + 0.01 * spread, spread))
     covariance = (effective * covariance + size * diagonal) / (effective + size)
     # Most draws are far from the data, and together weigh a hundredth: without them densities cost less.
-    weights, wide_weights = (_without_the_least(each) for each in (weights, wide_weights))
-    counts = (weights > 0) | (wide_weights > 0)
-    width = float(effective ** (-1 / (size + 4)))
-    return Population(points[counts], weights[counts], wide_weights[counts], covariance, width)
-
-
-def _without_the_least(weights: PerPoint) -> PerPoint:
-    """Zero for those that together weigh a hundredth."""
     order = np.argsort(weights)
-    weights = weights.copy()
-    weights[order[np.cumsum(weights[order]) <= 0.01]] = 0
-    return weights / np.sum(weights)
+    counts = order[np.cumsum(weights[order]) > 0.01]
+    weights = weights[counts] / np.sum(weights[counts])
+    return Population(points[counts], weights, covariance, float(effective ** (-1 / (size + 4))))
 
 
 def _tempered(log_weight: PerPoint, least: float) -> PerPoint:

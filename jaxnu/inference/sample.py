@@ -27,8 +27,8 @@ from jaxnu.inference.population import Population, jump, learn, starts
 from jaxnu.inference.posterior import Model, rough
 from jaxnu.inference.result import Posterior, make_posterior
 
-MAX_TREE_DEPTH = 2
-"""At most 3 leapfrog steps per draw: each costs a likelihood and a gradient, and far moves are left to the jumps."""
+MAX_TREE_DEPTH = 3
+"""At most 7 leapfrog steps per draw: enough to leave a thin tail in which jumps, made for the bulk, would stay long."""
 
 
 @jax.numpy_dtype_promotion("standard")  # numpyro mixes types
