@@ -1,7 +1,5 @@
 """Universes of any charges for the tests of the channels."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,10 +8,6 @@ import jaxnu
 
 HARD = (*(10.0**k for k in range(-30, 13, 3)), 0.5, 0.999, 1.0, 1.001, 2.0, 3.99, 4.0, 4.01, 5.0, 8.0, 30.0)
 """Values of y = s/M² from far below to far above everything, on and beside the resonance and the threshold of Z′Z′."""
-
-
-quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-"""jit that compiles in half the time, for derivatives that are needed once."""
 
 
 def universe(mass=5.0, coupling=0.05, charges=(0.0, 1.0, -1.0), **options):

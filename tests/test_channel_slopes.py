@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from charges import HARD, hermitian, in_precision, mediator_numbers, quick, universe
+from charges import HARD, hermitian, in_precision, mediator_numbers, universe
 
 import jaxnu
 from jaxnu.channels import area, cross_sections, exchanged, f_zz, logarithms, reduced_cross_sections
@@ -49,7 +49,7 @@ CLOSED_FORMS = {
 def test_functions_of_y(kind, tolerance):
     """Values and slopes from y = 1e-30 to 1e12 against 120 digits."""
     y = jnp.asarray(HARD, dtype=kind)
-    results = quick(lambda y: [jax.vmap(jax.value_and_grad(function))(y) for function in CLOSED_FORMS])(y)
+    results = jax.jit(lambda y: [jax.vmap(jax.value_and_grad(function))(y) for function in CLOSED_FORMS])(y)
     for (function, exact), (values, slopes) in zip(CLOSED_FORMS.items(), results, strict=True):
         assert values.dtype == slopes.dtype == kind
         below = (y <= 4) & (function is f_zz)
@@ -63,7 +63,7 @@ def test_functions_of_y(kind, tolerance):
         np.testing.assert_allclose(slopes[~below], tangents, rtol=tolerance, err_msg=function.__name__)
 
 
-@quick
+@jax.jit
 @partial(jax.value_and_grad, argnums=(0, 1))
 def total_and_slopes(numbers, s, u):
     """Sum over all channels, mass states and points, and its slopes in m_Z′, g′, g_χ, m_χ and s."""
@@ -92,7 +92,7 @@ def test_slopes():
         values = jnp.stack([value[0, 1] / area(u.mediator) for value in cross_sections(u, s)])
         return values, values
 
-    at_points = quick(jax.vmap(jax.jacfwd(channels_at, has_aux=True)))
+    at_points = jax.jit(jax.vmap(jax.jacfwd(channels_at, has_aux=True)))
     points = np.log([(5.0, 0.3, 25 * y) for y in (1e-4, 0.3, 0.999, 1.0005, 4.01, 300.0)])
     slopes, values = at_points(points)
     scale = np.maximum(np.abs(values), 1e-30)  # no Z′Z′ below threshold

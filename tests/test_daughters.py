@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from charges import HARD, hermitian, in_precision, mediator_numbers, quick, universe
+from charges import HARD, hermitian, in_precision, mediator_numbers, universe
 from numpy.polynomial.legendre import leggauss
 
 from jaxnu.channels import area, cross_sections, f_zz
@@ -132,7 +132,7 @@ def test_tabulated_daughters(y, i, j, low, high, row):
     np.testing.assert_allclose(numbers, row, rtol=0, atol=5.1e-8)
 
 
-@quick
+@jax.jit
 @partial(jax.value_and_grad, argnums=(0, 1, 2))
 def total_and_slopes(numbers, s, x, u):
     """Sum over all spectra, mass states and points of a neutrino, and its slopes in m_Z′, g′, g_χ, m_χ, s and x."""
@@ -153,8 +153,8 @@ def test_slopes_of_bosons():
     """In y and x against central differences: inside, outside and beyond the range of ζ, and near threshold."""
     points = [(4.02, 0.4), (4.02, 0.499), (9.0, 0.05), (9.0, 0.5), (9.0, 0.87), (300.0, 0.001), (300.0, 0.2)]
     y, x = jnp.asarray(points).T
-    slopes = quick(jax.vmap(jax.grad(boson_daughters, (0, 1))))(y, x)
-    value = quick(jax.vmap(boson_daughters))
+    slopes = jax.jit(jax.vmap(jax.grad(boson_daughters, (0, 1))))(y, x)
+    value = jax.jit(jax.vmap(boson_daughters))
     h = 1e-6
     along_y = (value(y * (1 + h), x) - value(y * (1 - h), x)) / (2 * h * y)
     along_x = (value(y, x + h) - value(y, x - h)) / (2 * h)
