@@ -94,6 +94,20 @@ def test_weak_coupling_is_narrow(solved):
         np.testing.assert_allclose(nothing, 1, rtol=1e-6)
 
 
+def test_single_precision():
+    """To 1e-3 of the flux in each bin, weak, strong and opaque."""
+
+    def flux(numbers, dtype):
+        universe = made(tuple(jnp.asarray(number, dtype) for number in numbers), mixing_of("normal"), "all")
+        universe = jax.tree.map(lambda leaf: leaf.astype(dtype), universe)
+        return jnp.sum(jaxnu.binned_flux(universe, EDGES.astype(dtype)), axis=0)
+
+    for numbers in ((2.0, 1e-3, 0.0, 2.5), (6.5, 0.1, 0.02, 2.2), (1.0, 0.1, 0.0, 2.5)):
+        single, double = (flux(numbers, dtype) for dtype in (jnp.float32, jnp.float64))
+        assert single.dtype == jnp.float32
+        np.testing.assert_allclose(single.astype(float), double, rtol=1e-3)
+
+
 def test_derivatives():
     """Along mass, coupling, lightest mass and index: by differences of four values, and finite from g′ = 0 to 0.3.
 
