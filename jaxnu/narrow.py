@@ -37,6 +37,6 @@ def channels_in_words(mediator: LmuLtau) -> str:
     size = f"about {100 * error:.1g} %" if error < max(_REACH) * (1 - 1e-9) else "more than 10 %"
     return (
         f"{words} The narrow width leaves out wings and exchange: at m_Z′ = {float(mediator.mass):.3g} MeV and "
-        f"g′ = {float(mediator.coupling):.2g} that changes some third of a decade by {size}; the channels all have "
-        "everything."
+        f"g′ = {float(mediator.coupling):.2g} that changes some third of a decade by {size}. "
+        'channels="all" leaves out nothing.'
     )

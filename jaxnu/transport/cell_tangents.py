@@ -93,7 +93,7 @@ class CellSlopes(NamedTuple):
 def cell_slopes(
     setting: Setting, motion: Motion, mediator: MediatorMotion, step: Int[Array, ""], nodes: Nodes, block: CoupledBlock
 ) -> CellSlopes:
-    """Stage by stage, as in `coupled_block`."""
+    """The derivatives of the cells of a block, stage by stage as `coupled_block` makes them."""
     run, push, push_all = (partial(f, step) for f in (staged, pushed, partial(pushed, many=True)))
     around, ways, shells = setting.exchange, mediator.exchange, setting.nearness.shape[0] - 1
     assert around is not None

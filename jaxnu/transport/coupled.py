@@ -20,7 +20,7 @@ from jaxnu.transport.spread import Spread
 
 
 class Moments(NamedTuple):
-    """Of what daughters come from: powers of x per daughter, and p = −1, 0, 1 of what strikes a relic.
+    """Moments of what was scattered at higher energies: powers of x per daughter, p = −1, 0, 1 of what strikes a relic.
 
     `shared` are the first powers of what falls to daughters in the proportion P_i: from the s channel and Z′Z′.
     """
@@ -52,7 +52,7 @@ def from_above(
 
 
 def struck_by_above(exchange: Exchange, spread: Spread, struck, squares) -> Float[Array, "daughter=3 *s"]:
-    """Of that, relics that were struck."""
+    """What relics feed to a cell that neutrinos of higher energies have struck."""
     strike = struck[0] - 2 * struck[1] + struck[2]
     square = 2 * squares[0] - 2 * squares[1] + squares[2]
     return total(
@@ -81,12 +81,12 @@ def by_itself(cell: CoupledCell, entering: Float[Array, "mass=3 *s"]) -> Float[A
 
 
 def of_one(parts: Float[Array, "kind=4 mass=3 *s"], entering: Float[Array, "mass=3 *s"], fed: Float[Array, "six=6 *s"]):
-    """One of the parts of `Content`, without the sources'."""
+    """Content or loss of a cell, by one of the parts of `Content`, of neutrinos that enter and that are fed."""
     return parts[ENTERING] * entering + parts[EVEN] * fed[:3] + parts[TILTED] * fed[3:]
 
 
 def within(parts: Float[Array, "kind=4 mass=3 *s"], entering: Float[Array, "mass=3 *s"], fed: Float[Array, "six=6 *s"]):
-    """The same with the sources'."""
+    """Content or loss of a cell, by one of the parts of `Content`, of all neutrinos, also those of the sources."""
     return of_one(parts, entering, fed) + parts[SOURCES]
 
 
@@ -174,8 +174,8 @@ def carried(moments: Moments, added: Moments, weights: PowerWeights) -> Moments:
 
     def step(moments, added):
         shape = (-1,) + (1,) * (moments.ndim - 2) + (moments.shape[-1],)
-        rows = slice(0, moments.shape[0])
-        return weights.decay[rows].reshape(shape) * moments + weights.gain[rows].reshape(shape) * added
+        decay, gain = (part[: moments.shape[0]].reshape(shape) for part in (weights.decay, weights.gain))
+        return decay * moments + gain * added
 
     return jax.tree.map(step, moments, added)
 

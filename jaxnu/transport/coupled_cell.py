@@ -72,7 +72,7 @@ class OwnSums(NamedTuple):
 
 
 def own_sums(spread: Spread, own: Float[Array, "power *s"]) -> OwnSums:
-    """By the weights of the node itself."""
+    """What a cell gives to itself, summed over powers by the weights of its own node."""
     low = [own[p][None] * spread.base[p] for p in (1, 2)]
     high = total([own[p][None] * spread.base[p] for p in range(3, POWERS.size)])
     strike = spread.struck * (own[0] - 2 * own[1] + own[2])[None]

@@ -23,6 +23,7 @@ from jaxnu.transport.march import PowerWeights
 from jaxnu.transport.response_tangents import Motion, moving
 from jaxnu.transport.spread import Spread
 from jaxnu.transport.staging import pushed, staged
+from jaxnu.transport.tangents import stacked
 
 
 class Drives(NamedTuple):
@@ -47,11 +48,11 @@ def drives(
     slopes: CellSlopes,
     rows: list[CoupledRows],
 ) -> Drives:
-    """After a block of rows that has been solved."""
+    """What cells and weights that move change in a block of rows that has been solved."""
     run, push, push_all = (partial(f, step) for f in (staged, pushed, partial(pushed, many=True)))
     around, cell, shells = setting.exchange, block.cell, setting.nearness.shape[0] - 1
     assert around is not None
-    met = run(_stacked, rows)
+    met = run(stacked, rows)
     above, own = run(partial(_known, around), cell.spread, slopes, mediator.into[:2], met)
     content, resonant, gained = run(_contained, slopes, met)
     given = run(partial(coupled.given, around), cell.spread, cell.interference, met.content, met.resonant)
@@ -80,11 +81,6 @@ def drives(
     moves = PowerWeights(*(diagonals(part, layout.ROWS + 1, shells)[:, :, 1:] for part in motion.weights))
     moments = run(_moments, weights, moves, met, given, added, spreads)
     return Drives(above, own, content, resonant, gained, gives, moments)
-
-
-def _stacked(rows: list[CoupledRows]) -> CoupledRows:
-    """Rows side by side, as arrays of cells."""
-    return jax.tree.map(lambda *parts: jnp.stack(parts, axis=-2), *rows)
 
 
 def _known(around: Exchange, spread: Spread, slopes: CellSlopes, into_moves, met: CoupledRows):
@@ -126,17 +122,19 @@ def _moments(weights, moves, met: CoupledRows, given: Given, added: Moments, spr
     powers = [float(power) * added.powers for power in EXCHANGE_POWERS]
     shared = [float(power) * (added.shared - line) for power in EXCHANGE_POWERS]
 
-    def beside(weights, like):
+    def per_moment(weights, like):
         weights = weights[..., : like.shape[0], :, :]
         return weights.reshape(*weights.shape[:-2], *[1] * (like.ndim - 3), *weights.shape[-2:])
 
     def by_weights(moments, added):
-        moved = [beside(moves.decay[k], moments) * moments + beside(moves.gain[k], moments) * added for k in range(2)]
+        moved = [
+            per_moment(moves.decay[k], moments) * moments + per_moment(moves.gain[k], moments) * added for k in range(2)
+        ]
         none = jnp.zeros_like(moved[0])
         return jnp.stack([none, none, *moved])
 
     def spread(two, third):
-        return beside(weights.gain, third)[None] * jnp.stack([*two, third, jnp.zeros_like(third)])
+        return per_moment(weights.gain, third)[None] * jnp.stack([*two, third, jnp.zeros_like(third)])
 
     by_move = jax.tree.map(by_weights, met.moments, added)
     return by_move._replace(

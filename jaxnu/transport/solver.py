@@ -126,8 +126,7 @@ def propagate(universe: Universe, resolution: Resolution = Resolution()) -> Solu
     Jitted, with a `lax.scan` over blocks of cells; vmap it over any leaf of `universe`. Energies in GeV, fluxes in
     GeV⁻¹ cm⁻² s⁻¹ sr⁻¹ for ν+ν̄. For a power law, derivatives in the mediator's and the lightest mass, g′, amplitude and
     index (and with the narrow resonance r, prefactor, overdensity, h) are computed beside the values; others take
-    longer. Outside of jit, all that is computed from solutions and
-    their derivatives shares what is compiled.
+    longer. Outside of jit, all that is computed from solutions and their derivatives shares what is compiled.
     """
     return _propagated(universe, resolution)
 

@@ -11,6 +11,7 @@ by what the direction does to its coefficients.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ DIRECTIONS = ("ln κ", "lightest mass", "index", "ln r")
 """In which derivatives are carried."""
 
 
-def stacked(rows: list[Rows]) -> Rows:
+def stacked(rows: list[Any]) -> Any:
     """Rows side by side, as arrays of cells."""
     return jax.tree.map(lambda *parts: jnp.stack([part.astype(layout.PRECISION) for part in parts], axis=-2), *rows)
 
